@@ -1,0 +1,126 @@
+//! Detectors turn segments into findings. They report; the policy decides.
+
+pub mod view;
+
+use std::{sync::Arc, time::Instant};
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    message::Exchange,
+    verdict::{FailureReason, Finding, SignalInfo},
+};
+pub use view::{SpanMap, View};
+
+/// What a detector is asked to judge: an exchange, every segment's views, and until when.
+#[derive(Debug)]
+pub struct Task {
+    /// The texts and what they answer.
+    pub exchange: Exchange,
+    /// For each segment its views: first the text as it stands, then the readings that `disguise` uncovered.
+    pub views: Vec<Vec<View>>,
+    /// When the answer is no longer of use.
+    pub deadline: Instant,
+}
+
+impl Task {
+    /// A task whose segments are read as they stand.
+    pub fn plain(exchange: Exchange, deadline: Instant) -> Self {
+        let views = exchange.segments.iter().map(|segment| vec![View::plain(segment.text.clone())]).collect();
+        Self { exchange, views, deadline }
+    }
+
+    /// Whether the deadline has passed.
+    pub fn is_late(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+}
+
+/// One way of seeing something in a text. The one seam of the guard that is `dyn`: patterns, validators,
+/// networks in this process and guards behind an upstream all stand behind it.
+pub trait Detector: Send + Sync {
+    /// Its name in policies, metrics and logs.
+    fn name(&self) -> &'static str;
+
+    /// Every signal it can raise.
+    fn signals(&self) -> Vec<SignalInfo>;
+
+    /// Judges a task. A detector that can't judge says so; it never gives an empty answer instead.
+    ///
+    /// # Errors
+    /// The reason why there are no findings.
+    fn detect<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<Vec<Finding>, FailureReason>>;
+}
+
+/// A match of a detector that looks at one text at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// The signal's full name.
+    pub signal: Arc<str>,
+    /// How sure, from 0 to 1.
+    pub score: f32,
+    /// Where in the text that was scanned, in bytes.
+    pub span: std::ops::Range<usize>,
+}
+
+/// A detector that needs nothing but one text: it is run over every view of every segment by [`OnText`].
+pub trait TextDetector: Send + Sync {
+    /// Its name in policies, metrics and logs.
+    fn name(&self) -> &'static str;
+
+    /// Every signal it can raise.
+    fn signals(&self) -> Vec<SignalInfo>;
+
+    /// Adds what it sees in `text` to `hits`. Linear in the length of the text; never panics.
+    fn scan(&self, text: &str, hits: &mut Vec<Hit>);
+}
+
+/// Runs a [`TextDetector`] over every view and maps what it sees back to the original text.
+#[derive(Debug)]
+pub struct OnText<T>(pub T);
+
+impl<T: TextDetector> OnText<T> {
+    fn run(&self, task: &Task) -> Result<Vec<Finding>, FailureReason> {
+        let mut findings: Vec<Finding> = Vec::new();
+        let mut hits = Vec::new();
+        for (segment, views) in task.views.iter().enumerate() {
+            for view in views {
+                if task.is_late() {
+                    return Err(FailureReason::Late);
+                }
+                self.0.scan(&view.text, &mut hits);
+                for hit in hits.drain(..) {
+                    let span = view.map.to_original(&hit.span);
+                    // The same thing seen again through another view is one finding.
+                    let seen = findings.iter().any(|f| {
+                        f.segment == segment && f.signal == hit.signal && f.span.as_ref() == Some(&span)
+                    });
+                    if !seen {
+                        findings.push(Finding {
+                            signal: hit.signal,
+                            detector: self.0.name(),
+                            score: hit.score,
+                            segment,
+                            span: Some(span),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(findings)
+    }
+}
+
+impl<T: TextDetector> Detector for OnText<T> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn signals(&self) -> Vec<SignalInfo> {
+        self.0.signals()
+    }
+
+    fn detect<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<Vec<Finding>, FailureReason>> {
+        Box::pin(std::future::ready(self.run(task)))
+    }
+}

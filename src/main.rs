@@ -1,0 +1,3 @@
+//! The `demur` program.
+
+fn main() {}

@@ -1,0 +1,177 @@
+//! Segments and exchanges: the pieces of text that a guard judges, free of any wire format.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// Who speaks in a segment, in OpenAI's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The operator's instructions.
+    System,
+    /// The application developer's instructions (OpenAI's newer name for `system`).
+    Developer,
+    /// The person who asks.
+    User,
+    /// The model.
+    Assistant,
+    /// A tool or function whose result is handed to the model.
+    Tool,
+}
+
+impl Role {
+    /// The name used on the wire and in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Developer => "developer",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        }
+    }
+}
+
+/// Which way a text travels: to the model or to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From the client to the model.
+    Input,
+    /// From the model to the client.
+    Output,
+}
+
+impl Direction {
+    /// Both directions, in the order of a request.
+    pub const ALL: [Self; 2] = [Self::Input, Self::Output];
+
+    /// The name used in policies, metrics and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What kind of field a segment comes from; policies see it as `place`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The words of a message.
+    Content,
+    /// A participant's name.
+    Name,
+    /// A tool's name, description or parameter schema.
+    ToolDefinition,
+    /// The name or arguments of a tool call that the model makes.
+    ToolCall,
+    /// What a tool answered.
+    ToolResult,
+    /// A document handed along with the question.
+    Document,
+    /// The model's visible reasoning.
+    Reasoning,
+    /// The model's own refusal.
+    Refusal,
+    /// Any other text that reaches the model or the client.
+    Other,
+}
+
+impl Place {
+    /// All places, for documentation and for checking policies.
+    pub const ALL: [Self; 9] = [
+        Self::Content,
+        Self::Name,
+        Self::ToolDefinition,
+        Self::ToolCall,
+        Self::ToolResult,
+        Self::Document,
+        Self::Reasoning,
+        Self::Refusal,
+        Self::Other,
+    ];
+
+    /// The name used in policies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Name => "name",
+            Self::ToolDefinition => "tool_definition",
+            Self::ToolCall => "tool_call",
+            Self::ToolResult => "tool_result",
+            Self::Document => "document",
+            Self::Reasoning => "reasoning",
+            Self::Refusal => "refusal",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// One piece of text with its place in the body, its role and its direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where the text stands in the body: a JSON pointer (RFC 6901); empty for a bare text.
+    pub pointer: String,
+    /// The kind of field.
+    pub place: Place,
+    /// Who speaks.
+    pub role: Role,
+    /// Which way it travels.
+    pub direction: Direction,
+    /// The text itself.
+    pub text: Arc<str>,
+}
+
+impl Segment {
+    /// A bare text: a user's words on input, a model's on output.
+    pub fn bare(direction: Direction, text: impl Into<Arc<str>>) -> Self {
+        let role = match direction {
+            Direction::Input => Role::User,
+            Direction::Output => Role::Assistant,
+        };
+        Self { pointer: String::new(), place: Place::Content, role, direction, text: text.into() }
+    }
+}
+
+/// What is judged at once: the segments of one direction, together with what they answer.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The direction of `segments`.
+    pub direction: Direction,
+    /// The texts to judge.
+    pub segments: Vec<Segment>,
+    /// For an answer, the question's segments; empty on input.
+    pub context: Arc<[Segment]>,
+}
+
+impl Exchange {
+    /// The segments that go to the model.
+    pub fn input(segments: Vec<Segment>) -> Self {
+        Self { direction: Direction::Input, segments, context: Arc::from([]) }
+    }
+
+    /// The segments of an answer, beside the question they answer.
+    pub fn output(segments: Vec<Segment>, context: Arc<[Segment]>) -> Self {
+        Self { direction: Direction::Output, segments, context }
+    }
+
+    /// The user's last words: from the segments themselves on input, from the context on output.
+    pub fn last_user_text(&self) -> Option<&str> {
+        let of = |segments: &'_ [Segment]| {
+            segments.iter().rposition(|s| s.role == Role::User && s.place == Place::Content)
+        };
+        match of(&self.segments) {
+            Some(i) => Some(&self.segments[i].text),
+            None => of(&self.context).map(|i| &*self.context[i].text),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Policies: rules that turn findings into a verdict.
+
+pub mod pattern;
