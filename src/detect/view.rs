@@ -41,7 +41,9 @@ impl SpanMap {
             Self::Whole(original) => original.clone(),
             Self::Pieces(pieces) => {
                 let first = pieces.partition_point(|(start, _)| *start <= span.start).saturating_sub(1);
-                let last = pieces.partition_point(|(start, _)| *start < span.end.max(span.start + 1)).saturating_sub(1);
+                let last = pieces
+                    .partition_point(|(start, _)| *start < span.end.max(span.start + 1))
+                    .saturating_sub(1);
                 let covered = pieces.get(first..=last.max(first)).unwrap_or_default();
                 let start = covered.iter().map(|(_, original)| original.start).min();
                 let end = covered.iter().map(|(_, original)| original.end).max();

@@ -7,8 +7,8 @@ use prometheus::{
 
 /// Buckets for work that takes from microseconds to seconds (guards, overhead), in seconds.
 const SHORT: &[f64] = &[
-    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-    1.0, 2.5,
+    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+    0.5, 1.0, 2.5,
 ];
 
 /// Buckets for waiting on a model, in seconds (the doubling series of OpenTelemetry's GenAI conventions).
@@ -16,7 +16,7 @@ const LONG: &[f64] =
     &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 
 macro_rules! metrics {
-    ($($(#[doc = $help:literal])+ $field:ident: $kind:ident($name:literal $(, [$($label:literal),*])? $(, $buckets:expr)?);)*) => {
+    ($($(#[doc = $help:literal])+ $field:ident: $kind:ident($($args:tt)+);)*) => {
         /// The program's metrics; clone the `Arc` around it, there is one per process.
         pub struct Metrics {
             registry: Registry,
@@ -28,8 +28,7 @@ macro_rules! metrics {
             pub fn new() -> Self {
                 let registry = Registry::new();
                 $(
-                    let help = concat!($($help),+).trim();
-                    let $field = make!($kind, $name, help $(, [$($label),*])? $(, $buckets)?);
+                    let $field = make!($kind, concat!($($help),+).trim(), $($args)+);
                     registry.register(Box::new($field.clone())).expect("metric names are unique");
                 )*
                 Self { registry, $($field),* }
@@ -39,17 +38,17 @@ macro_rules! metrics {
 }
 
 macro_rules! make {
-    (HistogramVec, $name:literal, $help:expr, [$($label:literal),*], $buckets:expr) => {
+    (HistogramVec, $help:expr, $name:literal, [$($label:literal),*], $buckets:expr) => {
         HistogramVec::new(HistogramOpts::new($name, $help).buckets($buckets.to_vec()), &[$($label),*])
             .expect("a valid metric")
     };
-    (Histogram, $name:literal, $help:expr, $buckets:expr) => {
+    (Histogram, $help:expr, $name:literal, $buckets:expr) => {
         Histogram::with_opts(HistogramOpts::new($name, $help).buckets($buckets.to_vec())).expect("a valid metric")
     };
-    ($kind:ident, $name:literal, $help:expr, [$($label:literal),*]) => {
+    ($kind:ident, $help:expr, $name:literal, [$($label:literal),*]) => {
         $kind::new(Opts::new($name, $help), &[$($label),*]).expect("a valid metric")
     };
-    ($kind:ident, $name:literal, $help:expr) => {
+    ($kind:ident, $help:expr, $name:literal) => {
         $kind::new($name, $help).expect("a valid metric")
     };
 }
