@@ -45,6 +45,12 @@ pub trait Detector: Send + Sync {
     /// Every signal it can raise.
     fn signals(&self) -> Vec<SignalInfo>;
 
+    /// Whether [`Detector::detect`] does its work on the calling thread before it returns. The guard keeps such
+    /// detectors off the async threads when the texts are long.
+    fn on_caller(&self) -> bool {
+        false
+    }
+
     /// Judges a task. A detector that can't judge says so; it never gives an empty answer instead.
     ///
     /// # Errors
@@ -118,6 +124,10 @@ impl<T: TextDetector> Detector for OnText<T> {
 
     fn signals(&self) -> Vec<SignalInfo> {
         self.0.signals()
+    }
+
+    fn on_caller(&self) -> bool {
+        true
     }
 
     fn detect<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<Vec<Finding>, FailureReason>> {
