@@ -1,1 +1,244 @@
-//! gateway
+//! The life of one exchange: judge the question, ask the upstream, judge the answer, say what was decided.
+//! Streamed and whole answers take the same way; a stream is put together first, and shown when it is judged.
+
+mod answer;
+mod check;
+mod input;
+mod live;
+mod output;
+
+pub use check::Checked;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use http::{HeaderMap, StatusCode};
+
+use crate::{
+    dialect::{BadBody, chat::ChatRequest, native},
+    guard::{
+        Guard, Judged,
+        reply::{Replies, compose},
+        set::{Caller, GuardSet},
+    },
+    telemetry::Metrics,
+    upstream::{Ask, Reply, UpstreamError, router::Upstreams},
+    verdict::Action,
+};
+
+/// What a refusal looks like on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalShape {
+    /// HTTP 200 with a polite assistant message and `finish_reason: "content_filter"`.
+    #[default]
+    Message,
+    /// Azure OpenAI's HTTP 400 for refused questions (refused answers stay messages, as Azure does it).
+    Azure,
+}
+
+/// How the gateway answers.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What a refused question gets.
+    pub refusal_shape: RefusalShape,
+    /// Whether every answer carries the verdict as a `demur` member.
+    pub verdict_in_body: bool,
+    /// The region for help lines (ISO 3166), when it is not to be read from `Accept-Language`.
+    pub region: Option<String>,
+    /// The most bytes of an answer that are held in memory.
+    pub max_answer_bytes: usize,
+}
+
+/// What is swapped whole on reload: the guards, and the texts that users read.
+pub struct Rules {
+    /// Which policy judges whom.
+    pub guards: GuardSet,
+    /// Replies and notices.
+    pub replies: Arc<Replies>,
+}
+
+/// One request, as the HTTP surface hands it in.
+pub struct Call {
+    /// The request's id.
+    pub id: String,
+    /// When its first byte was read.
+    pub arrived: Instant,
+    /// The name of the caller's API key.
+    pub key: Option<String>,
+    /// The request's headers.
+    pub headers: HeaderMap,
+    /// The request's body.
+    pub body: Bytes,
+}
+
+/// What goes back to the client.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// Verdict headers, and what the upstream wants to be passed on.
+    pub headers: HeaderMap,
+    /// The policy that judged, for metrics.
+    pub policy: Arc<str>,
+    /// The body.
+    pub body: AnswerBody,
+}
+
+/// The body of an answer.
+pub enum AnswerBody {
+    /// One JSON body.
+    Whole(Bytes),
+    /// Server-sent events that are ready.
+    Events(Vec<Bytes>),
+    /// Server-sent events as they come: only where no rule may act on the answer.
+    Live(BoxStream<'static, Bytes>),
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The request is not one of the dialect's.
+    #[error(transparent)]
+    BadBody(#[from] BadBody),
+    /// The upstream gave none.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The caller names a policy that is not loaded.
+    #[error("unknown policy `{0}`; known policies: {1}")]
+    UnknownPolicy(String, String),
+}
+
+/// Everything that an exchange needs, for all of them.
+pub struct Gateway {
+    rules: ArcSwap<Rules>,
+    upstreams: Arc<Upstreams>,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+}
+
+/// What is known of an exchange from its start to its end.
+struct Turn {
+    id: String,
+    arrived: Instant,
+    created: u64,
+    guard: Arc<Guard>,
+    replies: Arc<Replies>,
+    region: Option<String>,
+    request: ChatRequest,
+    /// Time spent waiting for the upstream.
+    waited: Duration,
+}
+
+impl Gateway {
+    /// A gateway in front of these upstreams.
+    pub fn new(rules: Rules, upstreams: Arc<Upstreams>, settings: Settings, metrics: Arc<Metrics>) -> Self {
+        Self { rules: ArcSwap::from_pointee(rules), upstreams, settings, metrics }
+    }
+
+    /// Swaps guards and texts whole; exchanges under way end under those they began with.
+    pub fn replace_rules(&self, rules: Rules) {
+        self.rules.store(Arc::new(rules));
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// Who answers.
+    pub fn upstreams(&self) -> &Arc<Upstreams> {
+        &self.upstreams
+    }
+
+    /// Answers a chat completion request.
+    ///
+    /// # Errors
+    /// A body that is no request, or an upstream that gives no answer. A guard that could not judge is no error:
+    /// the policy says what becomes of it.
+    pub async fn chat(&self, call: Call) -> Result<Answer, GatewayError> {
+        let mut turn = self.begin(&call)?;
+        let input = turn.judge_input().await;
+        if input.verdict.action == Action::Refuse {
+            return Ok(self.refuse_question(&turn, &input));
+        }
+        let changes = turn.prepare(&input);
+        let ask = Ask {
+            path: "/chat/completions",
+            model: turn.request.model.clone(),
+            stream: turn.request.stream,
+            body: turn.request.to_bytes(),
+            headers: call.headers,
+            request_id: turn.id.clone(),
+        };
+        let asked = Instant::now();
+        let reply = self.upstreams.send(ask).await?;
+        turn.waited += asked.elapsed();
+        if !reply.status.is_success() {
+            return Ok(turn.passed_on(&input, reply));
+        }
+        self.answer(turn, input, changes, reply).await
+    }
+
+    fn begin(&self, call: &Call) -> Result<Turn, GatewayError> {
+        let request = ChatRequest::parse(call.body.clone())?;
+        let rules = self.rules.load();
+        let caller = Caller { key: call.key.as_deref(), model: &request.model, headers: &call.headers };
+        let guard = Arc::clone(rules.guards.choose(&caller));
+        Ok(Turn {
+            id: call.id.clone(),
+            arrived: call.arrived,
+            created: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            guard,
+            replies: Arc::clone(&rules.replies),
+            region: self.settings.region.clone().or_else(|| region(&call.headers)),
+            request,
+            waited: Duration::ZERO,
+        })
+    }
+
+    /// Records what the exchange cost and how long the client waited for its first token.
+    fn observe(&self, turn: &Turn) {
+        let total = turn.arrived.elapsed();
+        self.metrics.overhead.observe(total.saturating_sub(turn.waited).as_secs_f64());
+        self.metrics.time_to_first_token.observe(total.as_secs_f64());
+    }
+}
+
+impl Turn {
+    fn policy_name(&self) -> Arc<str> {
+        Arc::clone(&self.guard.policy().id().name)
+    }
+
+    /// The reply to a refusal, in the language of the user's last words.
+    fn reply_to(&self, judged: &Judged) -> String {
+        let language = answer::language(&judged.task.exchange);
+        compose(&judged.verdict, &self.replies, language, self.region.as_deref()).text
+    }
+
+    /// An upstream's own error, under the verdict on the question.
+    fn passed_on(&self, input: &Judged, reply: Reply) -> Answer {
+        let mut headers = reply.headers;
+        headers.extend(native::headers(&[&input.verdict], input.took));
+        let body = match reply.body {
+            crate::upstream::ReplyBody::Whole(body) => body,
+            // The HTTP upstream gives errors whole.
+            crate::upstream::ReplyBody::Events(_) => Bytes::new(),
+        };
+        Answer { status: reply.status, headers, policy: self.policy_name(), body: AnswerBody::Whole(body) }
+    }
+}
+
+/// The region of the first language of `Accept-Language` that names one (RFC 9110, section 12.5.4).
+pub fn region(headers: &HeaderMap) -> Option<String> {
+    let languages = headers.get(http::header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+    languages.split(',').find_map(|language| {
+        let tag = language.split(';').next().unwrap_or_default().trim();
+        let region = tag.split('-').skip(1).find(|part| part.len() == 2)?;
+        Some(region.to_ascii_uppercase())
+    })
+}

@@ -1,1 +1,189 @@
-//! guard
+//! The guard: runs a policy's detectors side by side under one deadline, asks the policy, and gives a verdict.
+//! It never fails: a detector that did not judge is part of the verdict.
+
+pub mod advice;
+pub mod redact;
+pub mod reply;
+mod run;
+pub mod set;
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    detect::{Detector, OnText, Task, exfil::Exfil, pattern::PatternError, pattern::Patterns, pii::Pii, secrets::Secrets},
+    message::{Exchange, Segment},
+    policy::{Catalog, Evidence, Policy},
+    telemetry::Metrics,
+    verdict::{Action, Failure, Finding, SignalInfo, Verdict},
+};
+
+/// The detectors that every policy can read; shared by all guards of a process.
+#[derive(Clone)]
+pub struct Detectors(Vec<Arc<dyn Detector>>);
+
+impl Detectors {
+    /// What needs no network: personal data, secrets, exfiltration. Disguises and a policy's own patterns are
+    /// the guard's, since they need its budget and its policy.
+    pub fn builtin() -> Self {
+        Self(vec![
+            Arc::new(OnText(Pii::new())),
+            Arc::new(OnText(Secrets::new())),
+            Arc::new(OnText(Exfil::new())),
+        ])
+    }
+
+    /// Adds another detector, such as a classifier.
+    pub fn push(&mut self, detector: Arc<dyn Detector>) {
+        self.0.push(detector);
+    }
+
+    /// Every signal that a policy may name, a policy's own patterns and lists aside.
+    pub fn signals(&self) -> Vec<SignalInfo> {
+        let mut signals: Vec<_> = self.0.iter().flat_map(|detector| detector.signals()).collect();
+        signals.extend(crate::detect::disguise::signals());
+        signals
+    }
+
+    /// The names that a policy is compiled against.
+    pub fn catalog(&self, replies: BTreeSet<String>, notices: BTreeSet<String>) -> Catalog {
+        Catalog { signals: self.signals(), replies, notices }
+    }
+}
+
+/// How long and how deep a guard looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// All detectors of one exchange together.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(2) }
+    }
+}
+
+/// A policy together with the detectors it needs.
+pub struct Guard {
+    policy: Arc<Policy>,
+    detectors: Vec<Arc<dyn Detector>>,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+}
+
+/// A verdict, the texts it is about, and how long it took.
+#[derive(Debug)]
+pub struct Judged {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// What was judged.
+    pub task: Arc<Task>,
+    /// From the call to the verdict.
+    pub took: Duration,
+}
+
+impl Judged {
+    /// The judged segments.
+    pub fn segments(&self) -> &[Segment] {
+        &self.task.exchange.segments
+    }
+}
+
+impl Guard {
+    /// A guard for this policy. Only detectors whose signals the policy reads are run.
+    ///
+    /// # Errors
+    /// A pattern of the policy does not compile.
+    pub fn new(
+        policy: Arc<Policy>,
+        shared: &Detectors,
+        limits: Limits,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, PatternError> {
+        let reads = policy.reads();
+        let is_read = |d: &Arc<dyn Detector>| d.signals().iter().any(|signal| reads.contains(&signal.name));
+        let mut detectors: Vec<_> = shared.0.iter().filter(|detector| is_read(detector)).cloned().collect();
+        if !policy.patterns().is_empty() {
+            detectors.push(Arc::new(OnText(Patterns::compile(policy.patterns())?)));
+        }
+        Ok(Self { policy, detectors, limits, metrics })
+    }
+
+    /// The policy that decides.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The detectors that run, and for how long at most.
+    pub fn detectors(&self) -> (impl Iterator<Item = &dyn Detector>, Duration) {
+        (self.detectors.iter().map(|detector| &**detector), self.limits.deadline)
+    }
+
+    /// Judges an exchange.
+    pub async fn judge(&self, exchange: Exchange) -> Judged {
+        let started = Instant::now();
+        let direction = exchange.direction;
+        let deadline = started + self.limits.deadline;
+        let (task, outcomes) = run::all(&self.detectors, exchange, deadline).await;
+        let mut findings: Vec<Finding> = task.disguises.clone();
+        let mut failures = Vec::new();
+        for outcome in outcomes {
+            let labels = [direction.as_str(), outcome.detector];
+            self.metrics.guard.with_label_values(&labels).observe(outcome.took.as_secs_f64());
+            match outcome.result {
+                Ok(found) => findings.extend(found),
+                Err(reason) => failures.push(Failure { detector: outcome.detector, reason }),
+            }
+        }
+        let languages = self.languages(&task);
+        let verdict = self.policy.judge(Evidence {
+            direction,
+            segments: &task.exchange.segments,
+            languages: &languages,
+            findings: &findings,
+            failures: &failures,
+        });
+        self.count(&verdict);
+        Judged { verdict, task, took: started.elapsed() }
+    }
+
+    /// Each segment's language, when a rule asks for it.
+    fn languages(&self, task: &Task) -> Vec<Option<Arc<str>>> {
+        if !self.policy.reads_language(task.exchange.direction) {
+            return Vec::new();
+        }
+        let code = |segment: &Segment| crate::detect::language::language(&segment.text).map(|l| Arc::from(l.code()));
+        task.exchange.segments.iter().map(code).collect()
+    }
+
+    fn count(&self, verdict: &Verdict) {
+        let policy = &*verdict.policy.name;
+        let direction = verdict.direction.as_str();
+        let metrics = &self.metrics;
+        let labels = [direction, verdict.would.as_str(), policy, verdict.mode.as_str()];
+        metrics.verdicts.with_label_values(&labels).inc();
+        for finding in &verdict.findings {
+            metrics.findings.with_label_values(&[finding.detector, &finding.signal, direction]).inc();
+        }
+        for (failure, outcome) in &verdict.failures {
+            let labels = [failure.detector, failure.reason.as_str(), outcome.as_str()];
+            metrics.detector_failures.with_label_values(&labels).inc();
+            tracing::warn!(
+                detector = failure.detector,
+                reason = failure.reason.as_str(),
+                outcome = outcome.as_str(),
+                "a detector did not judge"
+            );
+        }
+        if verdict.action == Action::Refuse {
+            let hit = verdict.decided_by();
+            let hazard = hit.and_then(|hit| hit.hazard).map_or("none", |hazard| hazard.as_str());
+            let rule = hit.map_or("none", |hit| &*hit.rule);
+            metrics.refusals.with_label_values(&[hazard, rule, policy, direction]).inc();
+        }
+    }
+}

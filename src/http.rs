@@ -1,1 +1,108 @@
-//! http
+//! The HTTP surface: one list of routes and one list of layers for each listener. No rule of the guard is here.
+
+mod chat;
+mod check;
+mod error;
+pub mod keys;
+mod layers;
+mod models;
+mod ops;
+pub mod serve;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Json, Router, middleware, routing::get};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{gateway::Gateway, telemetry::Metrics};
+use keys::Keys;
+
+/// Limits on a single request and on all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest request body, in bytes.
+    pub body_bytes: usize,
+    /// The longest a client may take to send its body.
+    pub body_timeout: Duration,
+    /// The longest until an answer begins.
+    pub request_timeout: Duration,
+    /// Requests worked on at once; one more is shed with 503.
+    pub in_flight: usize,
+}
+
+/// What the routes share.
+pub struct Surface {
+    /// The pipeline.
+    pub gateway: Gateway,
+    /// Who may call.
+    pub keys: Keys,
+    /// Limits.
+    pub limits: Limits,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Set once draining has begun: readiness fails, so that balancers look elsewhere.
+    pub draining: AtomicBool,
+}
+
+/// The handle that routes take.
+pub type State = Arc<Surface>;
+
+impl Surface {
+    /// Makes readiness fail from now on.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Demur",
+        description = "A safety guardrail gateway for language models: OpenAI's API with a guard around it."
+    ),
+    tags(
+        (name = "chat", description = "The guarded model."),
+        (name = "guard", description = "The guard on its own."),
+    )
+)]
+struct Api;
+
+/// The routes of the traffic listener.
+pub fn traffic(state: &State) -> Router {
+    let (guarded, api) = OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(chat::completions))
+        .routes(routes!(check::check))
+        .routes(routes!(models::list))
+        .split_for_parts();
+    let guarded = guarded
+        // Innermost first: a request has a key before it counts against that key's rate.
+        .layer(middleware::from_fn_with_state(Arc::clone(state), layers::shed))
+        .layer(middleware::from_fn_with_state(Arc::clone(state), layers::authorise));
+    Router::new()
+        .merge(guarded)
+        .route("/openapi.json", get(move || std::future::ready(Json(api.clone()))))
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn_with_state(Arc::clone(state), layers::record))
+        .with_state(Arc::clone(state))
+}
+
+/// The routes of the operations listener.
+pub fn operations(state: &State) -> Router {
+    Router::new()
+        .route("/metrics", get(ops::metrics))
+        .route("/healthz", get(ops::health))
+        .route("/livez", get(ops::health))
+        .route("/readyz", get(ops::ready))
+        .fallback(error::no_route)
+        .with_state(Arc::clone(state))
+}

@@ -1,0 +1,10 @@
+//! OpenAI's chat completions (`POST /v1/chat/completions`), streamed and not.
+
+mod answer;
+mod chunks;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use answer::ChatAnswer;
+pub use request::ChatRequest;

@@ -1,0 +1,98 @@
+//! Looks at texts inside a JSON value and writes them back by JSON pointer (RFC 6901).
+
+use serde_json::Value;
+
+use crate::message::{Direction, Place, Role, Segment};
+
+/// Gathers segments from a JSON value.
+pub(super) struct Lens {
+    direction: Direction,
+    segments: Vec<Segment>,
+}
+
+impl Lens {
+    pub(super) fn new(direction: Direction) -> Self {
+        Self { direction, segments: Vec::new() }
+    }
+
+    /// Takes a string that holds text; anything else, and the empty string, is no segment.
+    pub(super) fn text(&mut self, value: &Value, pointer: String, role: Role, place: Place) {
+        if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {
+            self.segments.push(Segment { pointer, place, role, direction: self.direction, text: text.into() });
+        }
+    }
+
+    /// Takes a member of an object, when it is there.
+    pub(super) fn member(&mut self, object: &Value, key: &str, pointer: &str, role: Role, place: Place) {
+        if let Some(value) = object.get(key) {
+            self.text(value, format!("{pointer}/{key}"), role, place);
+        }
+    }
+
+    /// Takes message content: a string, or an array of parts with `text` (or `refusal`).
+    pub(super) fn content(&mut self, content: &Value, pointer: &str, role: Role, place: Place) {
+        match content {
+            Value::Array(parts) => {
+                for (i, part) in parts.iter().enumerate() {
+                    let part_pointer = format!("{pointer}/{i}");
+                    self.member(part, "text", &part_pointer, role, place);
+                    self.member(part, "refusal", &part_pointer, role, Place::Refusal);
+                }
+            }
+            other => self.text(other, pointer.to_owned(), role, place),
+        }
+    }
+
+    /// Takes the tool calls of an assistant's message: names and arguments.
+    pub(super) fn tool_calls(&mut self, message: &Value, pointer: &str, role: Role) {
+        let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+        for (i, call) in calls.enumerate() {
+            for (kind, text) in [("function", "arguments"), ("custom", "input")] {
+                if let Some(function) = call.get(kind) {
+                    let at = format!("{pointer}/tool_calls/{i}/{kind}");
+                    self.member(function, "name", &at, role, Place::ToolCall);
+                    self.member(function, text, &at, role, Place::ToolCall);
+                }
+            }
+        }
+        if let Some(call) = message.get("function_call") {
+            let at = format!("{pointer}/function_call");
+            self.member(call, "name", &at, role, Place::ToolCall);
+            self.member(call, "arguments", &at, role, Place::ToolCall);
+        }
+    }
+
+    /// Takes every string below a value, whatever its key: for schemas and descriptions.
+    pub(super) fn every_string(&mut self, value: &Value, pointer: &str, role: Role, place: Place) {
+        // An explicit stack: a body may be nested as deeply as its parser allows.
+        let mut open = vec![(value, pointer.to_owned())];
+        while let Some((value, at)) = open.pop() {
+            match value {
+                Value::String(_) => self.text(value, at, role, place),
+                Value::Array(items) => {
+                    open.extend(items.iter().enumerate().rev().map(|(i, item)| (item, format!("{at}/{i}"))));
+                }
+                Value::Object(members) => {
+                    open.extend(members.iter().rev().map(|(key, item)| (item, format!("{at}/{}", escape(key)))));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> Vec<Segment> {
+        self.segments
+    }
+}
+
+/// Writes a text back to where a segment came from. The pointer comes from [`Lens`], so it exists.
+pub(super) fn write(json: &mut Value, pointer: &str, text: String) {
+    if let Some(place) = json.pointer_mut(pointer) {
+        *place = Value::String(text);
+    }
+}
+
+/// A key as a JSON pointer's token (RFC 6901, section 3).
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,42 @@
+//! The question: judged, then changed as the verdict says.
+
+use crate::{
+    guard::{Judged, redact::Pseudonyms},
+    message::Exchange,
+    verdict::{Action, NoticeAt, Redaction},
+};
+
+use super::{Turn, answer};
+
+/// What the verdict on the question means for the answer.
+pub(super) struct Changes {
+    /// What was taken out of the question and comes back in the answer.
+    pub(super) pseudonyms: Pseudonyms,
+    /// Notices to stand beside the answer.
+    pub(super) notices: Vec<(String, NoticeAt)>,
+}
+
+impl Turn {
+    pub(super) async fn judge_input(&self) -> Judged {
+        self.guard.judge(Exchange::input(self.request.segments())).await
+    }
+
+    /// Applies an input verdict that lets the question through: redactions, guidance, notices.
+    pub(super) fn prepare(&mut self, input: &Judged) -> Changes {
+        let segments = input.segments();
+        let mut pseudonyms = Pseudonyms::new(segments.iter().map(|segment| &*segment.text));
+        for (i, segment) in segments.iter().enumerate() {
+            let of_segment: Vec<&Redaction> = input.verdict.redactions.iter().filter(|r| r.segment == i).collect();
+            if !of_segment.is_empty() {
+                let text = pseudonyms.apply(&segment.text, &of_segment);
+                self.request.replace(&segment.pointer, text);
+            }
+        }
+        for hit in input.verdict.enforced().filter(|hit| hit.action == Action::Steer) {
+            if let Some(guidance) = &hit.guidance {
+                self.request.add_guidance(guidance);
+            }
+        }
+        Changes { pseudonyms, notices: answer::notices(input, &self.replies) }
+    }
+}

@@ -1,0 +1,165 @@
+//! The layers around the routes: who calls, how many at once, and what is written down about it.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{MatchedPath, Request, State as Extract},
+    http::{HeaderName, HeaderValue},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::StreamExt;
+use http_body::Body as _;
+use uuid::Uuid;
+
+use super::{
+    State,
+    error::{self, ApiError, Rejected},
+    keys::Access,
+};
+use crate::gateway::Call;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken over from a client.
+const MAX_REQUEST_ID: usize = 128;
+
+/// The policy that judged a request; rides on the response for the metrics.
+#[derive(Clone)]
+pub(super) struct JudgedBy(pub(super) Arc<str>);
+
+/// The request's id; rides on the request.
+#[derive(Clone)]
+struct RequestId(Arc<str>);
+
+/// The caller's key name; rides on the request.
+#[derive(Clone)]
+struct Caller(Arc<str>);
+
+/// When the request arrived; rides on the request.
+#[derive(Clone, Copy)]
+struct Arrived(Instant);
+
+/// Gives every request an id, counts it, and logs one line about it without any text of it.
+pub(super) async fn record(Extract(state): Extract<State>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(&request);
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    request.extensions_mut().insert(Arrived(started));
+    let surface = request.extensions().get::<MatchedPath>().map_or("unmatched", |path| surface(path.as_str()));
+    let in_flight = InFlight::new(&state);
+    let mut response = next.run(request).await;
+    let policy = response.extensions().get::<JudgedBy>().map_or_else(|| "none".into(), |by| Arc::clone(&by.0));
+    let code = response.status().as_u16();
+    state.metrics.requests.with_label_values(&[surface, &policy, response.status().as_str()]).inc();
+    if let Some(Rejected(reason)) = response.extensions().get() {
+        state.metrics.rejected.with_label_values(&[reason]).inc();
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let verdict = response.headers().get("x-demur-verdict").and_then(|v| v.to_str().ok()).unwrap_or("none");
+    let ms = started.elapsed().as_secs_f64() * 1e3;
+    tracing::info!(request_id = &*id, surface, code, policy = &*policy, verdict, ms, "answered");
+    if response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    // A stream is in flight until its last byte is sent, or the client is gone.
+    response.map(|body| {
+        Body::from_stream(body.into_data_stream().inspect(move |_| {
+            let _ = &in_flight;
+        }))
+    })
+}
+
+/// Counts a request for as long as it lives.
+struct InFlight(State);
+
+impl InFlight {
+    fn new(state: &State) -> Self {
+        state.metrics.in_flight.inc();
+        Self(Arc::clone(state))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.metrics.in_flight.dec();
+    }
+}
+
+/// A route's name in metrics: its path without the slashes and version in front.
+fn surface(path: &str) -> &'static str {
+    match path {
+        "/v1/chat/completions" => "chat",
+        "/v1/guard/check" => "check",
+        "/v1/models" => "models",
+        "/openapi.json" => "openapi",
+        _ => "other",
+    }
+}
+
+/// The client's own id when it is short and plain, else a new one that sorts by time (UUIDv7, RFC 9562).
+fn request_id(request: &Request) -> Arc<str> {
+    let sent = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    match sent.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && !id.contains(' ')) {
+        Some(id) => id.into(),
+        None => Uuid::now_v7().simple().to_string().into(),
+    }
+}
+
+/// Lets known keys in, at their rate.
+pub(super) async fn authorise(
+    Extract(state): Extract<State>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    match state.keys.access(request.headers()) {
+        Access::Open => {}
+        Access::Granted(key) => {
+            state.keys.admit(key).map_err(error::rate_limited)?;
+            request.extensions_mut().insert(Caller(state.keys.name(key).into()));
+        }
+        Access::Denied(found) => return Err(error::unauthorised(found)),
+    }
+    Ok(next.run(request).await)
+}
+
+/// Sheds load beyond the limit, and gives up on requests that take too long to begin answering.
+pub(super) async fn shed(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
+    // The gauge counts this request too.
+    if state.metrics.in_flight.get() > i64::try_from(state.limits.in_flight).unwrap_or(i64::MAX) {
+        return error::overloaded().into_response();
+    }
+    let limit = state.limits.request_timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => error::timed_out(limit).into_response(),
+    }
+}
+
+/// Reads a request's body within its limits and makes it a call of the gateway.
+pub(super) async fn call(state: &State, request: Request) -> Result<Call, ApiError> {
+    let (parts, body) = request.into_parts();
+    let limit = state.limits.body_timeout;
+    let read = tokio::time::timeout(limit, read(body, state.limits.body_bytes)).await;
+    let body = read.map_err(|_| error::body_too_slow(limit))??;
+    let extensions = &parts.extensions;
+    Ok(Call {
+        id: extensions.get::<RequestId>().map(|id| id.0.to_string()).unwrap_or_default(),
+        arrived: extensions.get::<Arrived>().map_or_else(Instant::now, |arrived| arrived.0),
+        key: extensions.get::<Caller>().map(|caller| caller.0.to_string()),
+        headers: parts.headers,
+        body,
+    })
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    use http_body_util::{BodyExt, LengthLimitError, Limited};
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(error::body_too_large(limit)),
+        Err(_) => Err(error::body_broken()),
+    }
+}
