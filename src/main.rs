@@ -1,3 +1,7 @@
 //! The `demur` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    demur::cli::main()
+}
