@@ -124,6 +124,7 @@ pub struct CheckRequest {
     /// What `text` answers, when it is a model's answer.
     pub context: Option<String>,
     /// Which way `text` travels; `input` unless `context` is given.
+    #[schema(value_type = Option<String>)]
     pub direction: Option<Direction>,
     /// A whole conversation in OpenAI's form, judged as input.
     #[schema(value_type = Option<Vec<Object>>)]
