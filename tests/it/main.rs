@@ -1,0 +1,9 @@
+//! The gateway from outside: real listeners, real HTTP, a scripted model behind.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+
+mod chat;
+mod hostile;
+mod life;
+mod stream;
+mod support;
+mod surface;
