@@ -76,7 +76,8 @@ async fn an_unsafe_answer_is_stopped() {
 #[tokio::test]
 async fn every_choice_is_judged() {
     let mut body = crate::support::completion("fine");
-    let second = json!({"index": 1, "message": {"role": "assistant", "content": "zork"}, "finish_reason": "stop"});
+    let second =
+        json!({"index": 1, "message": {"role": "assistant", "content": "zork"}, "finish_reason": "stop"});
     body["choices"].as_array_mut().unwrap().push(second);
     let model = Model::start(Script::Raw(200, "application/json", body.to_string().into())).await;
     let policy = PolicyFile::new(REFUSE_ZORK);
@@ -190,7 +191,10 @@ async fn a_setting_switches_to_azures_shape() {
 async fn routes_choose_a_policy_by_model_and_header() {
     let model = Model::start(Script::Echo).await;
     let policy = PolicyFile::new(REFUSE_ZORK);
-    let routes = format!("[{{model: 'kids-*', policy: '{0}'}}, {{header: 'x-tenant: school', policy: '{0}'}}]", policy.path());
+    let routes = format!(
+        "[{{model: 'kids-*', policy: '{0}'}}, {{header: 'x-tenant: school', policy: '{0}'}}]",
+        policy.path()
+    );
     let app = TestApp::with(&model, |settings| settings.routes = Some(routes.parse().unwrap())).await;
     let ask = |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "zork"}]});
     assert_eq!(app.chat(ask("plain")).await.header("x-demur-verdict"), "allow");
@@ -233,6 +237,9 @@ async fn the_guard_can_be_asked_alone() {
     let talk = check(json!({"messages": [{"role": "user", "content": "hi"}]})).await.json();
     assert_eq!(talk["verdict"]["action"], "allow");
     let unknown = check(json!({"text": "x", "policy": "nope"})).await;
-    assert_eq!((unknown.status, unknown.json()["error"]["code"].as_str().unwrap()), (400, "policy_not_found"));
+    assert_eq!(
+        (unknown.status, unknown.json()["error"]["code"].as_str().unwrap()),
+        (400, "policy_not_found")
+    );
     assert_eq!(check(json!({})).await.status, 400);
 }

@@ -79,7 +79,9 @@ async fn a_body_that_comes_a_byte_at_a_time_is_given_up() {
     let model = Model::start(Script::Echo).await;
     let app = TestApp::with(&model, |settings| settings.body_timeout = Some("200ms".parse().unwrap())).await;
     let mut slow = TcpStream::connect(app.address).await.unwrap();
-    slow.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{").await.unwrap();
+    slow.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{")
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     slow.read_to_end(&mut answer).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
@@ -116,7 +118,8 @@ async fn misdeed(script: Script, change: impl FnOnce(&mut demur::config::Setting
 
 #[tokio::test]
 async fn html_for_an_answer_is_a_broken_upstream() {
-    let page = Script::Raw(200, "text/html", "<html><body>Welcome to nginx, user@10.0.0.1</body></html>".into());
+    let page =
+        Script::Raw(200, "text/html", "<html><body>Welcome to nginx, user@10.0.0.1</body></html>".into());
     let (status, error) = misdeed(page, |_| ()).await;
     assert_eq!((status, error["code"].as_str().unwrap()), (502, "upstream_broken"));
     assert!(!error.to_string().contains("nginx"));
@@ -150,9 +153,13 @@ async fn an_upstream_that_hangs_is_given_up() {
 #[tokio::test]
 async fn an_upstream_that_is_not_there_is_unavailable() {
     let model = Model::start(Script::Echo).await;
-    let app = TestApp::with(&model, |settings| settings.upstream = Some("http://127.0.0.1:9/v1".into())).await;
+    let app =
+        TestApp::with(&model, |settings| settings.upstream = Some("http://127.0.0.1:9/v1".into())).await;
     let reply = app.ask("hello").await;
-    assert_eq!((reply.status, reply.json()["error"]["code"].as_str().unwrap()), (503, "upstream_unavailable"));
+    assert_eq!(
+        (reply.status, reply.json()["error"]["code"].as_str().unwrap()),
+        (503, "upstream_unavailable")
+    );
     assert!(!reply.header("retry-after").is_empty());
 }
 
@@ -169,7 +176,9 @@ async fn an_answer_beyond_the_limit_is_not_held() {
 async fn a_client_that_leaves_is_noticed() {
     let model = Model::start(Script::Hang).await;
     let app = TestApp::before(&model).await;
-    let request = app.post("/v1/chat/completions").json(&json!({"model": "m", "messages": [{"role": "user", "content": "x"}]}));
+    let request = app
+        .post("/v1/chat/completions")
+        .json(&json!({"model": "m", "messages": [{"role": "user", "content": "x"}]}));
     let asked = tokio::spawn(request.send());
     until(async || app.metric("demur_requests_in_flight").await == 1.0).await;
     asked.abort();

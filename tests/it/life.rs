@@ -58,7 +58,10 @@ async fn a_wrong_setting_stops_the_start() {
     let settings = demur::config::Settings { policy: Some("no-such-policy".into()), ..Default::default() };
     let config = demur::config::resolve(settings, None).unwrap();
     let error = format!("{:#}", demur::app::App::build(config).await.err().unwrap());
-    assert!(error.contains("no-such-policy") && error.contains("default") && !error.contains('\n'), "{error}");
+    assert!(
+        error.contains("no-such-policy") && error.contains("default") && !error.contains('\n'),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,7 +86,8 @@ async fn answer(State(state): State<Arc<ModelState>>, headers: HeaderMap, body: 
         Script::Say(text) => text,
         Script::Echo => last_words(&request),
         Script::Raw(status, kind, body) => {
-            return (StatusCode::from_u16(status).unwrap(), [(header::CONTENT_TYPE, kind)], body).into_response();
+            return (StatusCode::from_u16(status).unwrap(), [(header::CONTENT_TYPE, kind)], body)
+                .into_response();
         }
         Script::BreakOff(pieces) => {
             let pieces = pieces.into_iter().map(Ok).chain([Err(std::io::Error::other("gone"))]);
@@ -171,7 +172,14 @@ impl TestApp {
         let stop = CancellationToken::new();
         let running = tokio::spawn(app.run(stop.clone()));
         let client = reqwest::Client::new();
-        Self { url: format!("http://{address}"), ops: format!("http://{ops}"), address, client, stop, running }
+        Self {
+            url: format!("http://{address}"),
+            ops: format!("http://{ops}"),
+            address,
+            client,
+            stop,
+            running,
+        }
     }
 
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
@@ -195,8 +203,10 @@ impl TestApp {
 
     /// A metric's value; 0 when it has none yet.
     pub(crate) async fn metric(&self, name_and_labels: &str) -> f64 {
-        let all = self.client.get(format!("{}/metrics", self.ops)).send().await.unwrap().text().await.unwrap();
-        let line = all.lines().find(|line| line.rsplit_once(' ').is_some_and(|(name, _)| name == name_and_labels));
+        let all =
+            self.client.get(format!("{}/metrics", self.ops)).send().await.unwrap().text().await.unwrap();
+        let line =
+            all.lines().find(|line| line.rsplit_once(' ').is_some_and(|(name, _)| name == name_and_labels));
         line.and_then(|line| line.rsplit_once(' ')).map_or(0.0, |(_, value)| value.parse().unwrap())
     }
 }
@@ -241,7 +251,10 @@ impl Reply {
     /// The streamed content, put together.
     pub(crate) fn streamed(&self) -> String {
         let chunks = self.events();
-        let json = chunks.iter().filter(|data| *data != "[DONE]").map(|data| serde_json::from_str::<Value>(data).unwrap());
+        let json = chunks
+            .iter()
+            .filter(|data| *data != "[DONE]")
+            .map(|data| serde_json::from_str::<Value>(data).unwrap());
         json.filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
     }
 }

@@ -28,10 +28,14 @@ async fn a_key_has_its_rate() {
     let hash = demur::http::keys::hash("dm-secret");
     let keys = format!("[{{name: a, sha256: {hash}, requests_per_minute: 1, burst: 1}}]");
     let app = TestApp::with(&model, |settings| settings.keys = Some(keys.parse().unwrap())).await;
-    let ask = async || Reply::of(app.post("/v1/chat/completions").bearer_auth("dm-secret").json(&body())).await;
+    let ask =
+        async || Reply::of(app.post("/v1/chat/completions").bearer_auth("dm-secret").json(&body())).await;
     assert_eq!(ask().await.status, 200);
     let limited = ask().await;
-    assert_eq!((limited.status, limited.json()["error"]["code"].as_str().unwrap()), (429, "rate_limit_exceeded"));
+    assert_eq!(
+        (limited.status, limited.json()["error"]["code"].as_str().unwrap()),
+        (429, "rate_limit_exceeded")
+    );
     assert!(limited.header("retry-after").parse::<u64>().unwrap() >= 1);
 }
 
@@ -77,10 +81,13 @@ async fn the_specification_lists_every_route() {
 async fn a_clients_request_id_is_kept() {
     let model = Model::start(Script::Echo).await;
     let app = TestApp::before(&model).await;
-    let reply = Reply::of(app.post("/v1/chat/completions").header("x-request-id", "abc-1").json(&body())).await;
+    let reply =
+        Reply::of(app.post("/v1/chat/completions").header("x-request-id", "abc-1").json(&body())).await;
     assert_eq!(reply.header("x-request-id"), "abc-1");
     assert_eq!(model.last_headers()["x-request-id"], "abc-1");
-    let long = Reply::of(app.post("/v1/chat/completions").header("x-request-id", "a".repeat(500)).json(&body())).await;
+    let long =
+        Reply::of(app.post("/v1/chat/completions").header("x-request-id", "a".repeat(500)).json(&body()))
+            .await;
     assert_eq!(long.header("x-request-id").len(), 32);
 }
 

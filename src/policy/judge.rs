@@ -1,0 +1,182 @@
+//! From findings to a verdict: pure, total, and cheap. All rules are evaluated, the strongest action wins,
+//! redactions add up; the order of rules in a file never matters.
+
+use std::{ops::Range, sync::Arc};
+
+use super::{Policy, Rule, condition::Facts};
+use crate::{
+    message::{Direction, Segment},
+    verdict::{Action, Failure, Finding, Mode, NoticeAt, OnFailure, Redaction, RuleHit, Verdict},
+};
+
+/// The rule that stands in a verdict when a detector failed and the policy is closed to that.
+pub const GUARD_UNAVAILABLE: &str = "guard-unavailable";
+
+/// The reply template of that rule.
+const UNAVAILABLE_REPLY: &str = "unavailable";
+
+/// What is known about an exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// Which way the texts travel.
+    pub direction: Direction,
+    /// The texts.
+    pub segments: &'a [Segment],
+    /// The language of each (ISO 639-1); may be empty when no rule asks.
+    pub languages: &'a [Option<Arc<str>>],
+    /// What the detectors saw.
+    pub findings: &'a [Finding],
+    /// Which detectors did not judge.
+    pub failures: &'a [Failure],
+}
+
+impl Policy {
+    /// Decides.
+    pub fn judge(&self, evidence: Evidence<'_>) -> Verdict {
+        let tables = self.tables(&evidence);
+        let mut hits: Vec<RuleHit> = Vec::new();
+        let mut redactions = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.is_on(evidence.direction)) {
+            let segments: Vec<usize> = (0..evidence.segments.len())
+                .filter(|&i| self.matches(rule, &evidence, i, tables[i].as_deref()))
+                .collect();
+            if segments.is_empty() {
+                continue;
+            }
+            if rule.action == Action::Redact && self.enforces(rule) {
+                redactions.extend(taken_out(rule, &evidence, &segments));
+            }
+            hits.push(self.hit(rule, segments));
+        }
+        let failures: Vec<(Failure, OnFailure)> =
+            evidence.failures.iter().map(|failure| (failure.clone(), self.on_failure(failure.detector))).collect();
+        if failures.iter().any(|(_, outcome)| *outcome == OnFailure::Closed) {
+            hits.push(self.unavailable());
+        }
+        // Strongest first; the sort is stable, and within an action the id decides, not the place in a file.
+        hits.sort_by(|a, b| b.action.cmp(&a.action).then_with(|| a.rule.cmp(&b.rule)));
+        let strongest = |enforced_only: bool| {
+            let hits = hits.iter().filter(|hit| !enforced_only || hit.mode == Mode::Enforce);
+            hits.map(|hit| hit.action).max().unwrap_or_default()
+        };
+        Verdict {
+            direction: evidence.direction,
+            policy: self.id.clone(),
+            mode: self.mode,
+            action: strongest(true),
+            would: strongest(false),
+            redactions: merge(redactions),
+            hits,
+            findings: evidence.findings.to_vec(),
+            failures,
+        }
+    }
+
+    /// For each segment the table of its signals, or nothing when none that a rule reads was seen.
+    fn tables(&self, evidence: &Evidence<'_>) -> Vec<Option<Vec<f64>>> {
+        let mut tables: Vec<Option<Vec<f64>>> = vec![None; evidence.segments.len()];
+        for finding in evidence.findings {
+            let Some(place) = self.table.iter().position(|signal| *signal == finding.signal) else { continue };
+            let Some(table) = tables.get_mut(finding.segment) else { continue };
+            let value = &mut table.get_or_insert_with(|| vec![0.0; self.table.len()])[place];
+            if self.scores[place] {
+                *value = value.max(f64::from(finding.score));
+            } else {
+                *value += 1.0;
+            }
+        }
+        tables
+    }
+
+    fn matches(&self, rule: &Rule, evidence: &Evidence<'_>, i: usize, table: Option<&[f64]>) -> bool {
+        let seen = |table: &[f64]| rule.condition.signals().any(|(_, place)| table[place] != 0.0);
+        if let Some(silent) = rule.when_silent.filter(|_| !table.is_some_and(seen)) {
+            return silent;
+        }
+        let segment = &evidence.segments[i];
+        let facts = Facts {
+            role: segment.role.as_str(),
+            place: segment.place.as_str(),
+            direction: evidence.direction.as_str(),
+            language: evidence.languages.get(i).and_then(Option::as_deref).unwrap_or_default(),
+            chars: if rule.condition.reads("chars") { segment.text.chars().count() } else { 0 },
+        };
+        match table {
+            Some(table) => rule.condition.holds(table, &facts),
+            None => rule.condition.holds(&[], &facts),
+        }
+    }
+
+    fn enforces(&self, rule: &Rule) -> bool {
+        self.mode == Mode::Enforce && rule.mode == Mode::Enforce
+    }
+
+    fn hit(&self, rule: &Rule, segments: Vec<usize>) -> RuleHit {
+        RuleHit {
+            rule: Arc::clone(&rule.id),
+            action: rule.action,
+            mode: if self.enforces(rule) { Mode::Enforce } else { Mode::Shadow },
+            hazard: rule.hazard,
+            segments,
+            reply: rule.reply.clone(),
+            notice: rule.notice.clone(),
+            notice_at: rule.notice_at,
+            guidance: rule.guidance.clone(),
+        }
+    }
+
+    fn unavailable(&self) -> RuleHit {
+        RuleHit {
+            rule: GUARD_UNAVAILABLE.into(),
+            action: Action::Refuse,
+            mode: self.mode,
+            hazard: None,
+            segments: Vec::new(),
+            reply: Some(UNAVAILABLE_REPLY.into()),
+            notice: None,
+            notice_at: NoticeAt::default(),
+            guidance: None,
+        }
+    }
+}
+
+/// The spans of everything that a redacting rule's signals saw in the segments where it matched.
+fn taken_out<'a>(
+    rule: &'a Rule,
+    evidence: &Evidence<'a>,
+    segments: &'a [usize],
+) -> impl Iterator<Item = Redaction> + use<'a> {
+    let of_rule = move |finding: &&Finding| {
+        segments.contains(&finding.segment) && rule.reads().any(|signal| *signal == finding.signal)
+    };
+    evidence.findings.iter().filter(of_rule).filter_map(|finding| {
+        let span = finding.span.clone()?;
+        Some(Redaction { segment: finding.segment, span, signal: Arc::clone(&finding.signal), restore: rule.restore })
+    })
+}
+
+/// In order of place and without overlap: where spans overlap, all of it goes, under the name of the longest.
+/// It comes back only if every part of it may.
+fn merge(mut redactions: Vec<Redaction>) -> Vec<Redaction> {
+    let key = |r: &Redaction| (r.segment, r.span.start, std::cmp::Reverse(r.span.end), Arc::clone(&r.signal));
+    redactions.sort_by_key(key);
+    let length = |span: &Range<usize>| span.end - span.start;
+    let mut merged: Vec<(Redaction, usize)> = Vec::new();
+    for next in redactions.into_iter().filter(|r| r.span.start < r.span.end) {
+        match merged.last_mut() {
+            Some((last, longest)) if last.segment == next.segment && next.span.start < last.span.end => {
+                if length(&next.span) > *longest {
+                    *longest = length(&next.span);
+                    last.signal = next.signal;
+                }
+                last.span.end = last.span.end.max(next.span.end);
+                last.restore &= next.restore;
+            }
+            _ => {
+                let longest = length(&next.span);
+                merged.push((next, longest));
+            }
+        }
+    }
+    merged.into_iter().map(|(redaction, _)| redaction).collect()
+}
