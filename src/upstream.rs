@@ -1,11 +1,23 @@
 //! Who answers: the model inside, or any OpenAI-compatible server. An upstream speaks the wire format of
 //! OpenAI's chat completions in bytes and does not know that it is guarded.
 
+mod breaker;
+mod config;
+mod headers;
+pub mod http;
+mod retry;
+pub mod router;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use http::{HeaderMap, StatusCode};
+use ::http::{HeaderMap, StatusCode};
+
+pub use breaker::BreakerConfig;
+pub use config::{Secret, UpstreamConfig, UpstreamConfigError};
 
 /// A request as the gateway hands it on.
 #[derive(Clone, Debug)]

@@ -1,0 +1,81 @@
+//! Which headers pass between client and upstream.
+
+use ::http::{HeaderMap, HeaderName, header};
+
+/// Headers that are about one connection only (RFC 9110, section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// What a client says to us alone: whom it calls, how long its body is, who it is, and which encodings it reads
+/// (an encoded answer could not be judged).
+const TO_US: [HeaderName; 9] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::ACCEPT_ENCODING,
+    header::EXPECT,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("keep-alive"),
+];
+
+/// What an upstream says to us alone; bodies are written anew.
+const FROM_UPSTREAM: [HeaderName; 4] = [
+    header::CONTENT_LENGTH,
+    header::SET_COOKIE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("x-request-id"),
+];
+
+/// The client's headers that go on to the upstream.
+pub(super) fn to_upstream(headers: &HeaderMap) -> HeaderMap {
+    without(headers, &TO_US)
+}
+
+/// The upstream's headers that go back to the client.
+pub(super) fn to_client(headers: &HeaderMap) -> HeaderMap {
+    without(headers, &FROM_UPSTREAM)
+}
+
+fn without(headers: &HeaderMap, dropped: &[HeaderName]) -> HeaderMap {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<String> =
+        named.flat_map(|names| names.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect();
+    let passes = |name: &HeaderName| {
+        !HOP_BY_HOP.contains(name) && !dropped.contains(name) && !named.iter().any(|n| n == name.as_str())
+    };
+    headers.iter().filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_end_to_end_headers_pass_and_no_credentials() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer a"),
+            ("x-api-key", "b"),
+            ("cookie", "c"),
+            ("connection", "close, x-private"),
+            ("x-private", "d"),
+            ("accept-encoding", "gzip"),
+            ("x-tenant", "e"),
+            ("content-type", "application/json"),
+        ] {
+            headers.insert(name, value.parse().unwrap());
+        }
+        let passed = to_upstream(&headers);
+        let names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-tenant", "content-type"]);
+    }
+}

@@ -1,0 +1,115 @@
+//! What an upstream answered, checked as far as it can be before it is handed on.
+
+use ::http::{HeaderMap, Response, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use crate::upstream::{Reply, ReplyBody, UpstreamError, config::UpstreamConfig, headers};
+
+/// The most of a whole answer that is read, in bytes: far beyond any chat completion.
+const MAX_WHOLE: usize = 64 << 20;
+
+/// The most of an error's body that is read, in bytes.
+const MAX_ERROR: usize = 64 << 10;
+
+/// Reads the head of an answer, and all of it unless it is a stream of events.
+pub(super) async fn read(
+    response: Response<Incoming>,
+    stream: bool,
+    config: &UpstreamConfig,
+) -> Result<Reply, UpstreamError> {
+    let (parts, body) = response.into_parts();
+    let upstream = config.name.clone();
+    let mut passed = headers::to_client(&parts.headers);
+    if !parts.status.is_success() {
+        passed.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        let body = error_body(whole(body, MAX_ERROR, config).await.unwrap_or_default(), parts.status, config);
+        return Ok(Reply { status: parts.status, headers: passed, upstream, body: ReplyBody::Whole(body) });
+    }
+    let broken = |reason: &str| UpstreamError::Broken { upstream: upstream.clone(), reason: reason.to_owned() };
+    let body = match content_type(&parts.headers) {
+        ContentType::Json => ReplyBody::Whole(whole(body, MAX_WHOLE, config).await?),
+        ContentType::Events if stream => ReplyBody::Events(events(body, config)),
+        ContentType::Events => return Err(broken("a stream of events that nobody asked for")),
+        ContentType::Other => return Err(broken("its content type is neither JSON nor a stream of events")),
+    };
+    Ok(Reply { status: parts.status, headers: passed, upstream, body })
+}
+
+enum ContentType {
+    Json,
+    Events,
+    Other,
+}
+
+fn content_type(headers: &HeaderMap) -> ContentType {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "text/event-stream" => ContentType::Events,
+        json if json == "application/json" || json.ends_with("+json") => ContentType::Json,
+        _ => ContentType::Other,
+    }
+}
+
+async fn whole(mut body: Incoming, limit: usize, config: &UpstreamConfig) -> Result<Bytes, UpstreamError> {
+    let mut all = BytesMut::new();
+    while let Some(piece) = next(&mut body, config).await? {
+        if all.len() + piece.len() > limit {
+            let reason = format!("more than {limit} bytes");
+            return Err(UpstreamError::Broken { upstream: config.name.clone(), reason });
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(all.freeze())
+}
+
+/// The next piece of a body, within the idle time-out.
+async fn next(body: &mut Incoming, config: &UpstreamConfig) -> Result<Option<Bytes>, UpstreamError> {
+    let upstream = || config.name.clone();
+    loop {
+        match tokio::time::timeout(config.idle_timeout, body.frame()).await {
+            Err(_) => return Err(UpstreamError::Timeout { upstream: upstream(), phase: "idle" }),
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(_))) => {
+                let reason = "it broke off".to_owned();
+                return Err(UpstreamError::Broken { upstream: upstream(), reason });
+            }
+            // Trailers are of no use to anybody here.
+            Ok(Some(Ok(frame))) => {
+                if let Ok(piece) = frame.into_data() {
+                    return Ok(Some(piece));
+                }
+            }
+        }
+    }
+}
+
+/// Pieces as they arrive; after an error nothing more.
+fn events(body: Incoming, config: &UpstreamConfig) -> stream::BoxStream<'static, Result<Bytes, UpstreamError>> {
+    stream::unfold(Some((body, config.clone())), |state| async move {
+        let (mut body, config) = state?;
+        match next(&mut body, &config).await {
+            Ok(Some(piece)) => Some((Ok(piece), Some((body, config)))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
+}
+
+/// An error in OpenAI's shape: the upstream's own words when they are in that shape already, else only its
+/// status. Pages made for people tell strangers about machines.
+fn error_body(body: Bytes, status: StatusCode, config: &UpstreamConfig) -> Bytes {
+    let json: Option<Value> = serde_json::from_slice(&body).ok();
+    if json.is_some_and(|json| json["error"]["message"].is_string()) {
+        return body;
+    }
+    let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
+    let message = format!("the upstream `{}` answered {status}", config.name);
+    let error = json!({"error": {"message": message, "type": kind, "param": null, "code": "upstream_error"}});
+    Bytes::from(error.to_string())
+}
