@@ -1,1 +1,3 @@
 //! guard
+
+pub mod redact;
