@@ -146,7 +146,8 @@ fn values_are_escaped_as_their_surroundings_are() {
     let value = r#""Ann \ Co" <ann&co@example.org>"#;
     let pseudonyms = of_email(value);
 
-    let read = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap()["to"].clone();
+    let read =
+        |json: &str| serde_json::from_str::<serde_json::Value>(json).expect("valid JSON")["to"].clone();
     for arguments in [r#"{"to":"<EMAIL_1>"}"#, r#"{"to":"\u003cEMAIL_1\u003e"}"#] {
         assert_eq!(read(&pseudonyms.restore(arguments, Syntax::Json)), value);
     }
@@ -154,7 +155,7 @@ fn values_are_escaped_as_their_surroundings_are() {
     assert_eq!(read(&pseudonyms.restore(r#"{"to":"\u003cEMAIL_1\u003e"}"#, Syntax::Text)), value);
     // JSON inside a string of JSON.
     let nested = pseudonyms.restore(r#"{"to":"{\"to\":\"\\u003cEMAIL_1\\u003e\"}"}"#, Syntax::Json);
-    assert_eq!(read(read(&nested).as_str().unwrap()), value);
+    assert_eq!(read(read(&nested).as_str().expect("a string")), value);
 
     let html = pseudonyms.restore("<b>&lt;EMAIL_1&gt;</b>", Syntax::Text);
     assert_eq!(htmlize::unescape(html.trim_start_matches("<b>").trim_end_matches("</b>")), value);
@@ -187,7 +188,7 @@ fn a_placeholder_that_a_redaction_uncovers_is_not_confused() {
     // With its first backslash gone, the rest reads as a placeholder.
     let text = r"\\u003cEMAIL_1\u003e ann@example.org";
     let mut pseudonyms = Pseudonyms::default();
-    let redactions = [redaction("pii.x", 0..1, true), redaction("pii.email", 20..35, true)];
+    let redactions = [redaction("pii.x", 0..1, true), redaction("pii.email", 21..36, true)];
     let redacted = apply(&mut pseudonyms, text, &redactions);
     assert_eq!(redacted, r"<X_1>\u003cEMAIL_1\u003e <EMAIL_2>");
     assert_eq!(pseudonyms.restore(&redacted, Syntax::Text), text);
