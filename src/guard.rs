@@ -1,3 +1,4 @@
 //! guard
 
 pub mod redact;
+pub mod reply;
