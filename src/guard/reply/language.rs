@@ -27,6 +27,19 @@ macro_rules! languages {
 
 languages! {
     "en" ["eng"] ["US", "GB", "CA", "AU"]
+    "de" ["deu"] ["DE", "AT", "CH"]
+    "fr" ["fra"] ["FR", "BE", "CH", "CA"]
+    "es" ["spa"] ["ES", "MX", "AR", "CL"]
+    "it" ["ita"] ["IT", "CH"]
+    "pt" ["por"] ["BR", "PT"]
+    "nl" ["nld"] ["NL", "BE"]
+    "pl" ["pol"] ["PL"]
+    "tr" ["tur"] ["TR"]
+    "ar" ["ara", "arb"] ["EG", "SA", "AE"]
+    "hi" ["hin"] ["IN"]
+    "zh" ["zho", "cmn"] ["CN", "TW", "HK"]
+    "ja" ["jpn"] ["JP"]
+    "ko" ["kor"] ["KR"]
 }
 
 /// The language that all others fall back to.
