@@ -119,14 +119,20 @@ pub(super) fn each_name(text: &str, mut visit: impl FnMut(String)) {
         }
     }
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '\\');
-    for bare in text.split(|c| !word(c)).filter(|bare| bare.len() <= MAX_NAME) {
+    for bare in text.split(|c| !word(c)).map(|bare| bare.trim_end_matches(['_', '-', '\\'])) {
+        // Most words end here, before anything is copied.
+        if bare.len() > MAX_NAME || !bare.ends_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
         let mut name = String::new();
         for c in bare.chars().filter(|c| *c != '\\') {
-            if c.is_ascii_alphanumeric() { name.push(c.to_ascii_uppercase()) } else { separate(&mut name) }
+            if c.is_ascii_alphanumeric() {
+                name.push(c.to_ascii_uppercase());
+            } else {
+                separate(&mut name);
+            }
         }
-        name.truncate(name.trim_end_matches('_').len());
-        let numbered = name.rsplit_once('_').is_some_and(|(_, n)| n.bytes().all(|b| b.is_ascii_digit()));
-        if numbered {
+        if name.rsplit_once('_').is_some_and(|(_, number)| number.bytes().all(|b| b.is_ascii_digit())) {
             visit(name);
         }
     }
