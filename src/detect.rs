@@ -1,5 +1,7 @@
 //! Detectors turn segments into findings. They report; the policy decides.
 
+pub mod pii;
+pub mod secrets;
 pub mod view;
 
 use std::{sync::Arc, time::Instant};

@@ -1,0 +1,42 @@
+//! The signals of the secrets detector, each with the line that `demur policy explain` shows.
+
+/// Every signal: its full name and what it stands for. Scores: 1 where a checksum or an unmistakable structure
+/// confirms the match, about 0.9 for a registered prefix with the right length and alphabet, less for a value
+/// that only its name and its entropy give away, and 0.3 for keys that a vendor's documentation prints.
+pub(super) const SIGNALS: &[(&str, &str)] = &[
+    ("secret.aws_access_key", "An Amazon Web Services access key id."),
+    ("secret.aws_secret_key", "An Amazon Web Services secret access key."),
+    ("secret.gcp_api_key", "A Google API key."),
+    ("secret.gcp_oauth_token", "A Google OAuth access token or client secret."),
+    ("secret.gcp_service_account", "A Google service account key file."),
+    ("secret.azure_storage_key", "An Azure storage, service bus or Cosmos DB account key."),
+    ("secret.azure_client_secret", "An Azure Active Directory (Entra) client secret."),
+    ("secret.cloud_token", "A token of another cloud or infrastructure provider."),
+    ("secret.github_token", "A GitHub token."),
+    ("secret.gitlab_token", "A GitLab token."),
+    ("secret.npm_token", "An npm access token."),
+    ("secret.pypi_token", "A PyPI upload token."),
+    ("secret.registry_token", "A token of another package or image registry."),
+    ("secret.slack_token", "A Slack token."),
+    ("secret.slack_webhook", "A Slack webhook address."),
+    ("secret.discord_token", "A Discord bot token."),
+    ("secret.discord_webhook", "A Discord webhook address."),
+    ("secret.telegram_token", "A Telegram bot token."),
+    ("secret.twilio_key", "A Twilio API key."),
+    ("secret.mail_token", "A key of a mail service (SendGrid, Mailgun, Mailchimp, Brevo, Resend)."),
+    ("secret.stripe_key", "A Stripe secret or webhook key."),
+    ("secret.paypal_token", "A PayPal or Braintree access token."),
+    ("secret.square_token", "A Square access token or secret."),
+    ("secret.shop_token", "A Shopify or Razorpay token."),
+    ("secret.openai_key", "An OpenAI key."),
+    ("secret.anthropic_key", "An Anthropic key."),
+    ("secret.huggingface_token", "A Hugging Face token."),
+    ("secret.other_llm_key", "A key of another model provider."),
+    ("secret.saas_token", "A token of another service, known by its registered prefix."),
+    ("secret.private_key", "A private key in PEM, PGP, PuTTY or age form."),
+    ("secret.wallet_key", "A Bitcoin private key in wallet import format, or an extended private key."),
+    ("secret.jwt", "A JSON web token with a decodable header."),
+    ("secret.connection_string", "A connection string with a password in it."),
+    ("secret.authorization", "Credentials in an HTTP authorization header."),
+    ("secret.assignment", "A high-entropy value assigned to a name such as password, token or api_key."),
+];
