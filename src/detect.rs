@@ -1,5 +1,6 @@
 //! Detectors turn segments into findings. They report; the policy decides.
 
+mod overlap;
 pub mod pii;
 pub mod secrets;
 pub mod view;

@@ -7,7 +7,10 @@ pub(super) const SIGNALS: &[(&str, &str)] = &[
     ("pii.phone", "A phone number that its country's numbering plan allows."),
     ("pii.credit_card", "A payment card number: issuer range, length and Luhn digit."),
     ("pii.iban", "An international bank account number: country, length and mod-97 check."),
-    ("pii.crypto_wallet", "A wallet address with a valid checksum (Bitcoin, Litecoin, Dogecoin, Tron, Ethereum)."),
+    (
+        "pii.crypto_wallet",
+        "A wallet address with a valid checksum (Bitcoin, Litecoin, Dogecoin, Tron, Ethereum).",
+    ),
     ("pii.ip_address", "A public IPv4 or IPv6 address."),
     ("pii.mac_address", "The hardware address of a network device."),
     ("pii.url_credentials", "A user name and password inside a URL."),
