@@ -5,7 +5,7 @@ pub mod pii;
 pub mod secrets;
 pub mod view;
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use futures_util::future::BoxFuture;
 
@@ -92,6 +92,9 @@ impl<T: TextDetector> OnText<T> {
     fn run(&self, task: &Task) -> Result<Vec<Finding>, FailureReason> {
         let mut findings: Vec<Finding> = Vec::new();
         let mut hits = Vec::new();
+        // The same thing seen again through another view is one finding. A set, because a text may hold
+        // a hundred thousand addresses.
+        let mut seen = HashSet::new();
         for (segment, views) in task.views.iter().enumerate() {
             for view in views {
                 if task.is_late() {
@@ -100,11 +103,7 @@ impl<T: TextDetector> OnText<T> {
                 self.0.scan(&view.text, &mut hits);
                 for hit in hits.drain(..) {
                     let span = view.map.to_original(&hit.span);
-                    // The same thing seen again through another view is one finding.
-                    let seen = findings.iter().any(|f| {
-                        f.segment == segment && f.signal == hit.signal && f.span.as_ref() == Some(&span)
-                    });
-                    if !seen {
+                    if seen.insert((segment, hit.signal.clone(), span.clone())) {
                         findings.push(Finding {
                             signal: hit.signal,
                             detector: self.0.name(),

@@ -22,9 +22,7 @@ mod signals;
 mod tests;
 mod wallet;
 
-use std::{collections::HashMap, iter, ops::Range, sync::Arc};
-
-use regex::Regex;
+use std::{collections::HashMap, fmt, ops::Range, sync::Arc};
 
 use self::{
     context::{Context, Words},
@@ -54,6 +52,7 @@ pub struct Pii {
 struct Topics {
     ip: usize,
     mac: usize,
+    /// The first of the three for dates of birth: labels, verbs before and verbs after the date.
     birth: usize,
     street: usize,
     announcing: usize,
@@ -64,7 +63,7 @@ struct Topics {
 /// The compiled patterns.
 struct Patterns {
     dates: birth::Dates,
-    addresses: Regex,
+    addresses: address::Forms,
 }
 
 /// One text on its way through the detector.
@@ -77,6 +76,23 @@ struct Scan<'a> {
     /// The words around, once something has asked for them.
     context: Option<Context>,
     found: Vec<Candidate>,
+}
+
+/// Which of the signs a text has that everything here depends on.
+struct Signs {
+    at: bool,
+    colon: bool,
+    digit: bool,
+}
+
+impl Signs {
+    fn of(text: &str) -> Self {
+        Self {
+            at: text.contains('@'),
+            colon: text.contains(':'),
+            digit: text.bytes().any(|byte| byte.is_ascii_digit()),
+        }
+    }
 }
 
 impl Scan<'_> {
@@ -92,7 +108,7 @@ impl Scan<'_> {
 }
 
 impl Pii {
-    /// The detector, with its vocabulary and patterns compiled.
+    /// The detector, with its vocabulary and patterns compiled and the numbering plans loaded.
     pub fn new() -> Self {
         let kinds: Vec<&'static Kind> =
             [&card::CARD, &iban::IBAN, &passport::PASSPORT].into_iter().chain(national::kinds()).collect();
@@ -102,25 +118,33 @@ impl Pii {
                 by_length[*length].push(index);
             }
         }
-        let own: [&[&str]; 5] =
-            [network::IP_WORDS, network::MAC_WORDS, birth::WORDS, address::WORDS, address::ANNOUNCING];
+        let own = [
+            network::IP_WORDS,
+            network::MAC_WORDS,
+            birth::LABELS,
+            birth::VERBS,
+            birth::VERBS_AFTER,
+            address::WORDS,
+            address::ANNOUNCING,
+        ];
         let languages = phone::LANGUAGES.iter().map(|language| language.words);
         let words: Vec<_> = kinds.iter().map(|kind| kind.words).chain(own).chain(languages).collect();
         let first = kinds.len();
+        phone::load();
         Self {
             names: SIGNALS.iter().map(|(name, _)| (*name, Arc::from(*name))).collect(),
             topics: Topics {
                 ip: first,
                 mac: first + 1,
                 birth: first + 2,
-                street: first + 3,
-                announcing: first + 4,
-                phone: first + 5,
+                street: first + 5,
+                announcing: first + 6,
+                phone: first + 7,
             },
             kinds,
             by_length,
             words: Words::new(&words),
-            patterns: Patterns { dates: birth::Dates::new(), addresses: address::forms() },
+            patterns: Patterns { dates: birth::Dates::new(), addresses: address::Forms::new() },
         }
     }
 
@@ -148,6 +172,12 @@ impl Pii {
     }
 }
 
+impl fmt::Debug for Pii {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pii").field("kinds", &self.kinds.len()).finish_non_exhaustive()
+    }
+}
+
 impl Default for Pii {
     fn default() -> Self {
         Self::new()
@@ -160,11 +190,12 @@ impl TextDetector for Pii {
     }
 
     fn signals(&self) -> Vec<SignalInfo> {
-        iter::zip(SIGNALS, iter::repeat(self.name()))
-            .map(|((name, about), detector)| SignalInfo {
+        SIGNALS
+            .iter()
+            .map(|(name, about)| SignalInfo {
                 name: self.names[name].clone(),
                 kind: SignalKind::Score,
-                detector,
+                detector: self.name(),
                 hazard: Some(Hazard::Privacy),
                 about: Arc::from(*about),
             })
@@ -181,15 +212,20 @@ impl TextDetector for Pii {
             context: None,
             found: Vec::new(),
         };
-        email::scan(&mut scan);
-        network::url_credentials(&mut scan);
-        if numbers::has_digit(text) {
+        let signs = Signs::of(text);
+        if signs.at {
+            email::scan(&mut scan);
+        }
+        if signs.colon {
+            network::url_credentials(&mut scan);
+            network::colons(&mut scan);
+        }
+        if signs.digit {
             scan.tokens = numbers::tokens(text);
             self.numbers(&mut scan);
             wallet::scan(&mut scan);
             network::ipv4(&mut scan);
             network::mac(&mut scan);
-            network::colons(&mut scan);
             passport::scan(&mut scan);
             if phone::is_possible(&scan.tokens) {
                 phone::scan(&mut scan);

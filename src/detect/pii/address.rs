@@ -10,144 +10,17 @@ use regex::Regex;
 use super::{super::overlap::Candidate, Scan};
 
 /// Words for a street, some only as the end of a compound (`-`): only around them is looked for an address.
-pub(super) const WORDS: &[&str] = &[
-    // English
-    "street",
-    "st",
-    "avenue",
-    "ave",
-    "road",
-    "rd",
-    "boulevard",
-    "blvd",
-    "lane",
-    "ln",
-    "drive",
-    "dr",
-    "court",
-    "ct",
-    "place",
-    "pl",
-    "square",
-    "sq",
-    "terrace",
-    "parkway",
-    "pkwy",
-    "highway",
-    "hwy",
-    "way",
-    "circle",
-    "close",
-    "crescent",
-    "p.o. box",
-    "po box", // French, Spanish, Italian, Portuguese
-    "rue",
-    "chemin",
-    "allée",
-    "impasse",
-    "quai",
-    "calle",
-    "avenida",
-    "avda",
-    "plaza",
-    "paseo",
-    "carrera",
-    "via",
-    "viale",
-    "piazza",
-    "corso",
-    "rua",
-    "travessa",
-    "praça", // Polish, Turkish, Russian
-    "ulica",
-    "ul.",
-    "aleja",
-    "al.",
-    "os.",
-    "caddesi",
-    "cad.",
-    "sokak",
-    "sokağı",
-    "sok.",
-    "улица",
-    "ул.",
-    "проспект",
-    // German, Dutch, Scandinavian compounds
-    "-straße",
-    "-strasse",
-    "-str.",
-    "-weg",
-    "-platz",
-    "-allee",
-    "-gasse",
-    "-damm",
-    "-ufer",
-    "-straat",
-    "-laan",
-    "-plein",
-    "-gracht",
-    "-kade",
-    "-gatan",
-    "-vägen",
-    "-gata",
-    "-veien",
-    "-vej",
-    "-gade",
-    "-katu",
-    // Chinese, Japanese, Korean
-    "路",
-    "街",
-    "巷",
-    "区",
-    "區",
-    "都",
-    "県",
-    "府",
-    "市",
-    "丁目",
-    "구 ",
-];
+pub(super) const WORDS: &str = "street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|\
+    pl|square|sq|terrace|parkway|pkwy|highway|hwy|way|circle|close|crescent|p.o. box|po box|rue|\
+    chemin|allée|impasse|quai|calle|avenida|avda|plaza|paseo|carrera|via|viale|piazza|corso|rua|\
+    travessa|praça|ulica|ul.|aleja|al.|os.|caddesi|cad.|sokak|sokağı|sok.|улица|ул.|проспект|-straße|\
+    -strasse|-str.|-weg|-platz|-allee|-gasse|-damm|-ufer|-straat|-laan|-plein|-gracht|-kade|-gatan|\
+    -vägen|-gata|-veien|-vej|-gade|-katu|路|街|巷|区|區|都|県|府|市|丁目|구 ";
 /// Words that announce an address.
-pub(super) const ANNOUNCING: &[&str] = &[
-    "address",
-    "live at",
-    "lives at",
-    "living at",
-    "ship to",
-    "deliver to",
-    "send it to",
-    "residence",
-    "adresse",
-    "wohne",
-    "wohnhaft",
-    "anschrift",
-    "habite",
-    "dirección",
-    "direccion",
-    "vivo en",
-    "domicilio",
-    "indirizzo",
-    "abito",
-    "residente",
-    "endereço",
-    "moro",
-    "morada",
-    "adres",
-    "woon",
-    "mieszkam",
-    "adresem",
-    "adresi",
-    "oturuyorum",
-    "العنوان",
-    "أسكن",
-    "पता",
-    "地址",
-    "住址",
-    "住在",
-    "住所",
-    "주소",
-    "адрес",
-];
+pub(super) const ANNOUNCING: &str = "address|live at|lives at|living at|ship to|deliver to|send it to|\
+    residence|adresse|wohne|wohnhaft|anschrift|habite|dirección|direccion|vivo en|domicilio|indirizzo|\
+    abito|residente|endereço|moro|morada|adres|woon|mieszkam|adresem|adresi|oturuyorum|العنوان|أسكن|\
+    पता|地址|住址|住在|住所|주소|адрес";
 
 /// How far around a street's word an address may reach, in bytes.
 const BEFORE: usize = 64;
@@ -170,7 +43,7 @@ const FORMS: &[&str] = &[
     // 12 rue de la Paix, 75002 Paris
     concat!(
         r"\b[0-9]{1,4}(?: ?bis| ?ter)?,? (?i:rue|avenue|boulevard|chemin|allée|impasse|place|quai) ",
-        r"(?:[\p{L}'’-]+ ){0,5}?{name}(?:,? [0-9]{5} {name})?",
+        r"(?:[\p{L}'’-]+ ){0,5}?{name}(?: {name}){0,2}(?:,? [0-9]{5} {name})?",
     ),
     // Calle Mayor 5, 28013 Madrid — Via Roma 10, 00184 Roma — ul. Długa 5, 00-238 Warszawa — Rua Augusta, 1500
     concat!(
@@ -200,37 +73,68 @@ const FORMS: &[&str] = &[
     r"\p{Hangul}{1,7}[시도] (?:\p{Hangul}{1,6}[구시군읍면] ){1,2}\p{Hangul}{1,10}[0-9]{0,3}(?:로|길|동) ?[0-9]{1,4}(?:-[0-9]{1,4})?",
 ];
 
+/// Streets of English as people type them in a hurry; only after words that announce an address.
+const HURRIED: &str = concat!(
+    r"\b[0-9]{1,5}[a-z]? (?:[\p{L}'’.-]+ ){1,3}(?i:street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct",
+    r"|place|square|terrace|parkway|highway|way|circle|close|crescent)\b",
+);
+
 /// The compiled forms.
-pub(super) fn forms() -> Regex {
-    let forms = FORMS.join("|").replace("{name}", r"\p{Lu}[\p{L}'’.-]*");
-    Regex::new(&forms).expect("the forms of an address are valid patterns")
+pub(super) struct Forms {
+    any: Regex,
+    hurried: Regex,
+}
+
+impl Forms {
+    pub(super) fn new() -> Self {
+        let any = FORMS.join("|").replace("{name}", r"\p{Lu}[\p{L}'’.-]*");
+        let compile = |form: &str| Regex::new(form).expect("the forms of an address are valid patterns");
+        Self { any: compile(&any), hurried: compile(HURRIED) }
+    }
 }
 
 /// Adds every postal address: 0.9 with a second number such as a postal code or flat, 0.8 when a word announces it,
 /// 0.5 for a street and number alone.
 pub(super) fn scan(scan: &mut Scan<'_>) {
-    let text = scan.text;
-    let topics = scan.topics;
-    let places: Vec<Range<usize>> = scan.context().places(topics.street).to_vec();
+    let topic = scan.topics.street;
+    let places = scan.context().places(topic).to_vec();
     let mut done = 0;
     for place in places {
-        let start = text.floor_char_boundary(place.start.saturating_sub(BEFORE)).max(done);
-        let end = text.ceil_char_boundary((place.end + AFTER).min(text.len()));
+        let start = scan.text.floor_char_boundary(place.start.saturating_sub(BEFORE)).max(done);
+        let end = scan.text.ceil_char_boundary((place.end + AFTER).min(scan.text.len()));
         if place.start < done || !scan.has_number_within(start..end) {
             continue;
         }
-        let Some(found) = scan.patterns.addresses.find(&text[start..end]) else { continue };
-        let span = start + found.start()..start + found.end();
-        done = span.end;
-        let numbers =
-            found.as_str().split(|char: char| !char.is_ascii_digit()).filter(|run| !run.is_empty()).count();
-        let announced = scan.context().before(topics.announcing, span.start, ANNOUNCED);
-        let score = match (numbers, announced) {
-            (2.., _) => 0.9,
-            (_, true) => 0.8,
-            (_, false) if !found.as_str().is_ascii() && !text[span.clone()].contains(' ') => 0.8,
-            (_, false) => 0.5,
-        };
-        scan.found.push(Candidate { signal: "pii.postal_address", score, span });
+        if let Some((span, score)) = find(scan, start..end) {
+            done = span.end;
+            scan.found.push(Candidate { signal: "pii.postal_address", score, span });
+        }
     }
+}
+
+/// The first address within a part of the text.
+fn find(scan: &Scan<'_>, part: Range<usize>) -> Option<(Range<usize>, f32)> {
+    let text = &scan.text[part.clone()];
+    let context = scan.context.as_ref()?;
+    let announced = |at: usize| context.before(scan.topics.announcing, at, ANNOUNCED);
+    let Some(found) = scan.patterns.addresses.any.find(text) else {
+        let found = scan.patterns.addresses.hurried.find(text)?;
+        let span = part.start + found.start()..part.start + found.end();
+        return announced(span.start).then_some((span, 0.8));
+    };
+    let mut span = part.start + found.start()..part.start + found.end();
+    // Without spaces the words that announce an address run into it.
+    if let Some(end) = context.last_end_within(scan.topics.announcing, &span) {
+        span.start = end;
+    }
+    let words = scan.text[span.clone()].trim_end_matches('.');
+    span.end = span.start + words.len();
+    let numbers = words.split(|char: char| !char.is_ascii_digit()).filter(|run| !run.is_empty()).count();
+    let east_asian = words.chars().any(|char| char >= '\u{3000}');
+    let score = match (numbers, announced(span.start) || east_asian) {
+        (2.., _) => 0.9,
+        (_, true) => 0.8,
+        (_, false) => 0.5,
+    };
+    Some((span, score))
 }

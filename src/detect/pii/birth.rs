@@ -1,67 +1,22 @@
 //! Dates of birth: a date right after words that announce one, in the languages of the replies.
 
+use std::ops::Range;
+
 use regex::Regex;
 
 use super::{super::overlap::Candidate, Scan, checksum::is_date};
 
-/// The words that announce a date of birth.
-pub(super) const WORDS: &[&str] = &[
-    "date of birth",
-    "birth date",
-    "birthdate",
-    "birthday",
-    "dob",
-    "d.o.b",
-    "born on",
-    "born",
-    "geburtsdatum",
-    "geboren am",
-    "geb. am",
-    "geb.",
-    "geburtstag",
-    "date de naissance",
-    "né le",
-    "née le",
-    "fecha de nacimiento",
-    "nacido el",
-    "nacida el",
-    "nací el",
-    "data di nascita",
-    "nato il",
-    "nata il",
-    "data de nascimento",
-    "nascido em",
-    "nascida em",
-    "nasci em",
-    "geboortedatum",
-    "geboren op",
-    "data urodzenia",
-    "urodzony",
-    "urodzona",
-    "urodziłem się",
-    "urodziłam się",
-    "doğum tarihi",
-    "doğumlu",
-    "doğum günü",
-    "تاريخ الميلاد",
-    "تاريخ ميلاد",
-    "ولدت في",
-    "जन्म तिथि",
-    "जन्मतिथि",
-    "जन्म तारीख",
-    "出生日期",
-    "出生于",
-    "生日",
-    "出生",
-    "生年月日",
-    "誕生日",
-    "생년월일",
-    "생일",
-    "дата рождения",
-    "Дата рождения",
-    "родился",
-    "родилась",
-];
+/// What forms call it.
+pub(super) const LABELS: &str = "date of birth|birth date|birthdate|birthday|dob|d.o.b|geburtsdatum|geburtstag|\
+    date de naissance|fecha de nacimiento|data di nascita|data de nascimento|geboortedatum|data urodzenia|\
+    doğum tarihi|doğum günü|تاريخ الميلاد|تاريخ ميلاد|जन्म तिथि|जन्मतिथि|जन्म तारीख|出生日期|生日|生年月日|誕生日|생년월일|\
+    생일|дата рождения|Дата рождения";
+/// What sentences say before the date. They are said of the famous as often.
+pub(super) const VERBS: &str = "born|geboren am|geb. am|geb.|né le|née le|nacido el|nacida el|nací el|nato il|nata il|\
+    nascido em|nascida em|nasci em|geboren op|urodzony|urodzona|urodziłem się|urodziłam się|ولدت في|出生于|出生|\
+    родился|родилась";
+/// What sentences say after the date.
+pub(super) const VERBS_AFTER: &str = "geboren|doğumlu|doğdum|出生|生まれ|태어났";
 
 /// How far after its words a date may start, and the longest date, in bytes.
 const REACH: usize = 24;
@@ -99,7 +54,7 @@ impl Dates {
     }
 
     /// The first date of a short text, as the range of its bytes.
-    fn find(&self, text: &str) -> Option<std::ops::Range<usize>> {
+    fn find(&self, text: &str) -> Option<Range<usize>> {
         let found = self.0.captures(text)?;
         let number = |name: &str| found.name(name).and_then(|part| part.as_str().parse::<u64>().ok());
         let month = |name: &str| found.name(name).and_then(|part| month(part.as_str()));
@@ -127,19 +82,38 @@ fn month(name: &str) -> Option<u64> {
     MONTHS.iter().position(|names| names.iter().any(|start| name.starts_with(start))).map(|at| at as u64 + 1)
 }
 
-/// Adds every date of birth.
+/// Adds every date of birth: 0.9 after a label, 0.7 beside a verb.
 pub(super) fn scan(scan: &mut Scan<'_>) {
-    let topic = scan.topics.birth;
-    let text = scan.text;
-    let places: Vec<usize> = scan.context().places(topic).iter().map(|place| place.end).collect();
-    for start in places {
-        let end = text.floor_char_boundary(start + REACH + LONGEST);
-        let Some(date) = scan.patterns.dates.find(&text[start..end]) else { continue };
-        // Cut off by the window's end, or part of something longer: not a date.
-        let span = start + date.start..start + date.end;
-        let whole = !text.as_bytes().get(span.end).is_some_and(u8::is_ascii_digit);
-        if date.start <= REACH && whole {
-            scan.found.push(Candidate { signal: "pii.date_of_birth", score: 0.9, span });
-        }
+    for (topic, score) in [(0, 0.9), (1, 0.7), (2, 0.7)] {
+        let first = scan.topics.birth;
+        let places = scan.context().places(first + topic).to_vec();
+        let dates = places.iter().filter_map(|place| match topic {
+            2 => before(scan, place.start),
+            _ => after(scan, place.end),
+        });
+        let dates: Vec<_> = dates.collect();
+        scan.found.extend(dates.into_iter().map(|span| Candidate {
+            signal: "pii.date_of_birth",
+            score,
+            span,
+        }));
     }
+}
+
+/// The date that starts soon after `at`.
+fn after(scan: &Scan<'_>, at: usize) -> Option<Range<usize>> {
+    let end = scan.text.floor_char_boundary(at + REACH + LONGEST);
+    let date = scan.patterns.dates.find(&scan.text[at..end])?;
+    // Cut off by the window's end, or part of something longer: not a date.
+    let whole = !scan.text.as_bytes().get(at + date.end).is_some_and(u8::is_ascii_digit);
+    (date.start <= REACH && whole).then(|| at + date.start..at + date.end)
+}
+
+/// The date that ends soon before `at`.
+fn before(scan: &Scan<'_>, at: usize) -> Option<Range<usize>> {
+    const GAP: usize = 8;
+    let start = scan.text.floor_char_boundary(at.saturating_sub(LONGEST + GAP));
+    let date = scan.patterns.dates.find(&scan.text[start..at])?;
+    let whole = !scan.text.as_bytes()[..start + date.start].last().is_some_and(u8::is_ascii_digit);
+    (at - start - date.end <= GAP && whole).then(|| start + date.start..start + date.end)
 }

@@ -9,7 +9,7 @@ use super::{
 pub(super) const IBAN: Kind = Kind {
     signal: "pii.iban",
     lengths: &[15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34],
-    words: &[],
+    words: "",
     check,
 };
 

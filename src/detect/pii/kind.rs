@@ -25,9 +25,8 @@ pub(super) struct Kind {
     pub(super) signal: &'static str,
     /// How many characters it has without separators.
     pub(super) lengths: &'static [usize],
-    /// The words that name it, in its country's languages. A word is found in any ASCII case at the start of a
-    /// word; words of up to five letters must also end there, and words in capitals are found only in capitals.
-    pub(super) words: &'static [&'static str],
+    /// The words that name it, in its country's languages, as [`Words`](super::context::Words) reads them.
+    pub(super) words: &'static str,
     /// Whether a number passes, and what that is worth.
     pub(super) check: fn(&Number<'_>) -> Option<Evidence>,
 }

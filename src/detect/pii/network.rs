@@ -9,22 +9,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::{super::overlap::Candidate, Scan, numbers::Token};
 
 /// The words that make four small numbers an address.
-pub(super) const IP_WORDS: &[&str] = &[
-    "IP",
-    "ipv4",
-    "ipv6",
-    "ip address",
-    "address",
-    "host",
-    "server",
-    "ping",
-    "adresse",
-    "dirección",
-    "indirizzo",
-    "адрес",
-];
+pub(super) const IP_WORDS: &str = "IP|ipv4|ipv6|ip address|address|host|server|ping|adresse|dirección|\
+    indirizzo|адрес";
 /// The words that make hexadecimal groups a hardware address.
-pub(super) const MAC_WORDS: &[&str] = &["mac", "hardware address", "bssid", "ethernet"];
+pub(super) const MAC_WORDS: &str = "mac|hardware address|bssid|ethernet";
 /// Schemes of databases and brokers, whose URLs the secrets detector reports.
 const CONNECTIONS: [&str; 12] = [
     "postgres",

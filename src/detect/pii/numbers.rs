@@ -19,11 +19,6 @@ pub(super) struct Token {
     pub(super) joint: u8,
 }
 
-/// Whether a text has a digit at all: without one there is nothing to look for here.
-pub(super) fn has_digit(text: &str) -> bool {
-    text.bytes().any(|byte| byte.is_ascii_digit())
-}
-
 /// All tokens of a text, in order.
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let bytes = text.as_bytes();

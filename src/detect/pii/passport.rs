@@ -10,27 +10,8 @@ use super::{
 pub(super) const PASSPORT: Kind = Kind {
     signal: "pii.passport",
     lengths: &[7, 8, 9],
-    words: &[
-        "passport",
-        "reisepass",
-        "passnummer",
-        "passeport",
-        "pasaporte",
-        "passaporto",
-        "passaporte",
-        "paspoort",
-        "paszport",
-        "pasaport",
-        "جواز",
-        "पासपोर्ट",
-        "护照",
-        "護照",
-        "パスポート",
-        "旅券",
-        "여권",
-        "паспорт",
-        "Паспорт",
-    ],
+    words: "passport|reisepass|passnummer|passeport|pasaporte|passaporto|passaporte|paspoort|paszport|\
+        pasaport|جواز|पासपोर्ट|护照|護照|パスポート|旅券|여권|паспорт|Паспорт",
     check,
 };
 

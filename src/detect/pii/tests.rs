@@ -65,6 +65,7 @@ const ALONE: &[(&str, &str, &str)] = &[
     ("phone", "+1 415-555-2671", "+1 115-555-2671"),
     ("phone", "(415) 555-2671", "(115) 555-2671"),
     ("phone", "06 12 34 56 78", "00 12 34 56 78"),
+    ("phone", "07911 123456", "05911 123456"),
     (
         "passport",
         "L898902C36UTO7408122F1204159ZE184226B<<<<<10",
@@ -174,6 +175,8 @@ fn dates_of_birth_need_words() {
         ("DOB: 1985-12-03", "1985-12-03"),
         ("She was born on March 12, 1985 in Rome", "March 12, 1985"),
         ("geboren am 12. März 1985", "12. März 1985"),
+        ("ich bin am 12.03.1985 geboren", "12.03.1985"),
+        ("1985年3月12日に生まれました", "1985年3月12日"),
         ("née le 12 mars 1985", "12 mars 1985"),
         ("fecha de nacimiento: 12 de marzo de 1985", "12 de marzo de 1985"),
         ("doğum tarihi 12 Mart 1985", "12 Mart 1985"),
@@ -193,6 +196,8 @@ fn addresses_are_found_in_the_ways_of_many_countries() {
     for address in [
         "123 Main Street, Springfield, IL 62704",
         "742 Evergreen Terrace",
+        "123 main street",
+        "5 avenue Anatole France, 75007 Paris",
         "221B Baker Street, London NW1 6XE",
         "1600 Pennsylvania Ave NW, Washington, DC 20500",
         "PO Box 123, Anytown, NY 12345",
@@ -208,9 +213,14 @@ fn addresses_are_found_in_the_ways_of_many_countries() {
         "東京都千代田区千代田1-1",
         "서울특별시 강남구 테헤란로 123",
     ] {
-        let seen = hits(&format!("My address is {address}."));
+        let text = format!("My address is {address}.");
+        let seen = hits(&text);
         assert!(
-            seen.iter().any(|hit| &*hit.signal == "pii.postal_address" && hit.score >= 0.8),
+            seen.iter().any(|hit| {
+                &*hit.signal == "pii.postal_address"
+                    && hit.score >= 0.8
+                    && text[hit.span.clone()].len() + 12 > address.len()
+            }),
             "{address}: {:?}",
             found(&format!("My address is {address}."))
         );
@@ -224,6 +234,17 @@ fn scores_tell_proof_from_form() {
     assert_eq!(score("536-90-4399"), Some(0.7));
     assert_eq!(score("SSN 536-90-4399"), Some(0.9));
     assert_eq!(score("my phone number is 555-0123"), Some(0.5));
+    assert_eq!(score("the poison line is 1-800-222-1222"), Some(0.3));
+    assert_eq!(score("742 Evergreen Terrace"), Some(0.5));
+    assert_eq!(score("born on 12 March 1985"), Some(0.7));
+}
+
+#[test]
+fn a_long_list_of_phone_numbers_is_found_to_its_end() {
+    let numbers: Vec<String> = (0..500).map(|last| format!("+49 30 901{last:05}")).collect();
+    let seen = hits(&numbers.join(", "));
+    assert_eq!(seen.len(), numbers.len());
+    assert_eq!((seen[0].score, seen[499].score), (1.0, 0.5));
 }
 
 #[test]
@@ -279,6 +300,7 @@ fn hostile_text_takes_linear_time() {
 #[test]
 #[ignore = "prints times"]
 fn times() {
+    hits("built before the clock starts");
     let plain =
         "The quick brown fox jumps over the lazy dog, and nobody on the street minded that it was late. "
             .repeat(22);

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::{
     Match,
     entropy::{entropy, is_placeholder},
+    prefixed::{DOCUMENTED, is_documented},
     structured::authorization,
 };
 
@@ -96,7 +97,10 @@ fn assigned(text: &str, name: &Range<usize>, kind: Name) -> Option<(&'static str
     if is_aws_secret(text, name, value) {
         return Some(("secret.aws_secret_key", Match { span, score: 0.95 }));
     }
-    let score = randomness(value, kind, quoted)?;
+    let mut score = randomness(value, kind, quoted)?;
+    if kind == Name::Token && is_documented(value) {
+        score = DOCUMENTED;
+    }
     if kind == Name::Password && is_ado(text, name.start, span.end) {
         return Some(("secret.connection_string", Match { span, score: 0.9 }));
     }

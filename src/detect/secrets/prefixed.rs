@@ -135,7 +135,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("secret.shop_token", "shppa_", Hex, 32, 32),
     rule("secret.shop_token", "shpss_", Hex, 32, 32),
     rule("secret.shop_token", "rzp_live_", Alnum, 14, 14),
-    rule("secret.openai_key", "sk-", Alnum, 40, 64),
+    rule("secret.openai_key", "sk-", Alnum, 32, 64),
     rule("secret.openai_key", "sk-proj-", Url, 40, 200),
     rule("secret.openai_key", "sk-svcacct-", Url, 40, 200),
     rule("secret.openai_key", "sk-admin-", Url, 40, 200),
@@ -181,7 +181,7 @@ pub(super) const RULES: &[Rule] = &[
 /// Bodies less random than this, in bits per byte, are placeholders such as a row of x.
 const LEAST_ENTROPY: f32 = 2.5;
 /// What a key is worth that was made up for documentation.
-const DOCUMENTED: f32 = 0.3;
+pub(super) const DOCUMENTED: f32 = 0.3;
 
 impl Rule {
     /// The token whose prefix ends at `body_at`, with its score.
@@ -227,7 +227,8 @@ impl Rule {
     }
 }
 
-fn is_documented(body: &str) -> bool {
+/// Whether a key was made up for documentation: it says so, or counts.
+pub(super) fn is_documented(body: &str) -> bool {
     let lower = body.to_ascii_lowercase();
     ["example", "xxxx", "your", "placeholder"].iter().any(|mark| lower.contains(mark))
         || has_run(lower.as_bytes())

@@ -28,7 +28,7 @@ pub(super) const SIGNALS: &[(&str, &str)] = &[
     ("secret.paypal_token", "A PayPal or Braintree access token."),
     ("secret.square_token", "A Square access token or secret."),
     ("secret.shop_token", "A Shopify or Razorpay token."),
-    ("secret.openai_key", "An OpenAI key."),
+    ("secret.openai_key", "An OpenAI key, or one of a provider that writes its keys the same way (`sk-…`)."),
     ("secret.anthropic_key", "An Anthropic key."),
     ("secret.huggingface_token", "A Hugging Face token."),
     ("secret.other_llm_key", "A key of another model provider."),

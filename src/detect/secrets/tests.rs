@@ -235,6 +235,7 @@ fn hostile_text_takes_linear_time() {
 #[test]
 #[ignore = "prints times"]
 fn times() {
+    hits("built before the clock starts");
     let plain =
         "The quick brown fox jumps over the lazy dog, and nobody on the street minded that it was late. "
             .repeat(22);

@@ -13,31 +13,31 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         signal: "pii.tr_kimlik",
         lengths: &[11],
-        words: &["kimlik", "tckn", "t.c. kimlik", "TC no", "turkish id"],
+        words: "kimlik|tckn|t.c. kimlik|TC no|turkish id",
         check: tr_kimlik,
     },
     Kind {
         signal: "pii.il_id",
         lengths: &[9],
-        words: &["teudat zehut", "תעודת זהות", "ת.ז", "ת\"ז", "מספר זהות", "israeli id"],
+        words: "teudat zehut|תעודת זהות|ת.ז|ת\"ז|מספר זהות|israeli id",
         check: il_id,
     },
     Kind {
         signal: "pii.sa_id",
         lengths: &[10],
-        words: &["iqama", "saudi id", "saudi national", "هوية", "الهوية", "إقامة", "الإقامة", "national id"],
+        words: "iqama|saudi id|saudi national|هوية|الهوية|إقامة|الإقامة|national id",
         check: sa_id,
     },
     Kind {
         signal: "pii.ae_emirates_id",
         lengths: &[15],
-        words: &["emirates id", "الهوية", "هوية", "uae id"],
+        words: "emirates id|الهوية|هوية|uae id",
         check: ae_emirates_id,
     },
     Kind {
         signal: "pii.za_id",
         lengths: &[13],
-        words: &["south african id", "SA ID", "rsa id", "id number", "identity number", "ID no", "id-nommer"],
+        words: "south african id|SA ID|rsa id|id number|identity number|ID no|id-nommer",
         check: za_id,
     },
 ];

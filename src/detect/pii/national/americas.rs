@@ -13,30 +13,30 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         signal: "pii.us_ssn",
         lengths: &[9],
-        words: &["ssn", "social security", "social sec", "soc sec", "seguro social"],
+        words: "ssn|social security|social sec|soc sec|seguro social",
         check: us_ssn,
     },
     Kind {
         signal: "pii.us_itin",
         lengths: &[9],
-        words: &["itin", "taxpayer identification", "taxpayer id", "individual taxpayer", "tax id"],
+        words: "itin|taxpayer identification|taxpayer id|individual taxpayer|tax id",
         check: us_itin,
     },
     Kind {
         signal: "pii.ca_sin",
         lengths: &[9],
-        words: &["SIN", "social insurance", "assurance sociale", "NAS"],
+        words: "SIN|social insurance|assurance sociale|NAS",
         check: ca_sin,
     },
-    Kind { signal: "pii.mx_curp", lengths: &[18], words: &["curp"], check: mx_curp },
-    Kind { signal: "pii.br_cpf", lengths: &[11], words: &["cpf", "cadastro de pessoas"], check: br_cpf },
+    Kind { signal: "pii.mx_curp", lengths: &[18], words: "curp", check: mx_curp },
+    Kind { signal: "pii.br_cpf", lengths: &[11], words: "cpf|cadastro de pessoas", check: br_cpf },
     Kind {
         signal: "pii.ar_cuil",
         lengths: &[11],
-        words: &["cuil", "cuit", "identificación laboral", "identificación tributaria"],
+        words: "cuil|cuit|identificación laboral|identificación tributaria",
         check: ar_cuil,
     },
-    Kind { signal: "pii.cl_rut", lengths: &[8, 9], words: &["rut", "RUN", "rol único"], check: cl_rut },
+    Kind { signal: "pii.cl_rut", lengths: &[8, 9], words: "rut|RUN|rol único", check: cl_rut },
 ];
 
 /// Area, group and serial must not be zero; the areas 666 and 900 to 999 are never given out (20 CFR 422.103 and

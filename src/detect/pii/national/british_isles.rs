@@ -13,21 +13,16 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         signal: "pii.gb_nhs",
         lengths: &[10],
-        words: &["nhs", "national health service", "health service number"],
+        words: "nhs|national health service|health service number",
         check: gb_nhs,
     },
     Kind {
         signal: "pii.gb_nino",
         lengths: &[9],
-        words: &["nino", "national insurance", "NI number", "NI no"],
+        words: "nino|national insurance|NI number|NI no",
         check: gb_nino,
     },
-    Kind {
-        signal: "pii.ie_pps",
-        lengths: &[8, 9],
-        words: &["pps", "ppsn", "personal public service"],
-        check: ie_pps,
-    },
+    Kind { signal: "pii.ie_pps", lengths: &[8, 9], words: "pps|ppsn|personal public service", check: ie_pps },
 ];
 
 /// Modulo 11 with weights 10 to 2 (NHS Data Model and Dictionary, NHS NUMBER).

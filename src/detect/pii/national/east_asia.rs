@@ -13,31 +13,31 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         signal: "pii.cn_resident_id",
         lengths: &[18],
-        words: &["身份证", "身份證", "居民身份", "公民身份", "resident id"],
+        words: "身份证|身份證|居民身份|公民身份|resident id",
         check: cn_resident_id,
     },
     Kind {
         signal: "pii.hk_id",
         lengths: &[8, 9],
-        words: &["hkid", "hong kong id", "香港身份證", "身份證", "身份证"],
+        words: "hkid|hong kong id|香港身份證|身份證|身份证",
         check: hk_id,
     },
     Kind {
         signal: "pii.tw_id",
         lengths: &[10],
-        words: &["身分證", "身份證", "統一編號", "taiwan id", "taiwanese id"],
+        words: "身分證|身份證|統一編號|taiwan id|taiwanese id",
         check: tw_id,
     },
     Kind {
         signal: "pii.jp_my_number",
         lengths: &[12],
-        words: &["マイナンバー", "個人番号", "my number", "individual number"],
+        words: "マイナンバー|個人番号|my number|individual number",
         check: jp_my_number,
     },
     Kind {
         signal: "pii.kr_rrn",
         lengths: &[13],
-        words: &["주민등록번호", "주민번호", "외국인등록번호", "resident registration", "rrn"],
+        words: "주민등록번호|주민번호|외국인등록번호|resident registration|rrn",
         check: kr_rrn,
     },
 ];

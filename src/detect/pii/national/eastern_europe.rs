@@ -10,24 +10,22 @@ use super::{
 };
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { signal: "pii.pl_pesel", lengths: &[11], words: &["pesel"], check: pl_pesel },
+    Kind { signal: "pii.pl_pesel", lengths: &[11], words: "pesel", check: pl_pesel },
     Kind {
         signal: "pii.cz_rodne_cislo",
         lengths: &[10],
-        words: &["rodné číslo", "rodne cislo", "rodného čísla", "birth number", "r.č.", "RČ"],
+        words: "rodné číslo|rodne cislo|rodného čísla|birth number|r.č.|RČ",
         check: cz_rodne_cislo,
     },
     Kind {
         signal: "pii.ro_cnp",
         lengths: &[13],
-        words: &["cnp", "cod numeric personal", "codul numeric personal"],
+        words: "cnp|cod numeric personal|codul numeric personal",
         check: ro_cnp,
     },
-    Kind { signal: "pii.bg_egn", lengths: &[10], words: &["egn", "егн", "ЕГН"], check: bg_egn },
-    Kind {
-        signal: "pii.ru_snils", lengths: &[11], words: &["snils", "снилс", "СНИЛС"], check: ru_snils
-    },
-    Kind { signal: "pii.ru_inn", lengths: &[12], words: &["INN", "инн", "ИНН"], check: ru_inn },
+    Kind { signal: "pii.bg_egn", lengths: &[10], words: "egn|егн|ЕГН", check: bg_egn },
+    Kind { signal: "pii.ru_snils", lengths: &[11], words: "snils|снилс|СНИЛС", check: ru_snils },
+    Kind { signal: "pii.ru_inn", lengths: &[12], words: "INN|инн|ИНН", check: ru_inn },
 ];
 
 /// Date of birth with the century in the month, serial, and weights 1 3 7 9 modulo 10 (Ustawa o ewidencji

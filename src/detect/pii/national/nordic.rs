@@ -13,25 +13,25 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         signal: "pii.se_personnummer",
         lengths: &[10, 12],
-        words: &["personnummer", "samordningsnummer", "personal identity number", "personnr", "swedish id"],
+        words: "personnummer|samordningsnummer|personal identity number|personnr|swedish id",
         check: se_personnummer,
     },
     Kind {
         signal: "pii.no_fodselsnummer",
         lengths: &[11],
-        words: &["fødselsnummer", "fodselsnummer", "personnummer", "d-nummer", "fnr", "norwegian id"],
+        words: "fødselsnummer|fodselsnummer|personnummer|d-nummer|fnr|norwegian id",
         check: no_fodselsnummer,
     },
     Kind {
         signal: "pii.dk_cpr",
         lengths: &[10],
-        words: &["cpr", "cpr-nummer", "personnummer", "civil registration"],
+        words: "cpr|cpr-nummer|personnummer|civil registration",
         check: dk_cpr,
     },
     Kind {
         signal: "pii.fi_hetu",
         lengths: &[10, 11],
-        words: &["hetu", "henkilötunnus", "henkilötunnuksen", "personbeteckning"],
+        words: "hetu|henkilötunnus|henkilötunnuksen|personbeteckning",
         check: fi_hetu,
     },
 ];

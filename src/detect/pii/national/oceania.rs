@@ -10,9 +10,9 @@ use super::{
 };
 
 pub(super) const KINDS: &[Kind] = &[
-    Kind { signal: "pii.au_tfn", lengths: &[9], words: &["tfn", "tax file"], check: au_tfn },
-    Kind { signal: "pii.au_medicare", lengths: &[10], words: &["medicare"], check: au_medicare },
-    Kind { signal: "pii.nz_ird", lengths: &[8, 9], words: &["ird", "inland revenue"], check: nz_ird },
+    Kind { signal: "pii.au_tfn", lengths: &[9], words: "tfn|tax file", check: au_tfn },
+    Kind { signal: "pii.au_medicare", lengths: &[10], words: "medicare", check: au_medicare },
+    Kind { signal: "pii.nz_ird", lengths: &[8, 9], words: "ird|inland revenue", check: nz_ird },
 ];
 
 /// Nine digits, weights 1 4 3 7 5 8 6 9 10, divisible by 11 (Australian Taxation Office).

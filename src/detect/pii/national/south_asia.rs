@@ -11,36 +11,23 @@ use super::{
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
-        signal: "pii.in_aadhaar",
-        lengths: &[12],
-        words: &["aadhaar", "aadhar", "uidai", "आधार"],
-        check: in_aadhaar,
+        signal: "pii.in_aadhaar", lengths: &[12], words: "aadhaar|aadhar|uidai|आधार", check: in_aadhaar
     },
     Kind {
         signal: "pii.in_pan",
         lengths: &[10],
-        words: &["PAN", "pan card", "pan number", "pan no", "permanent account number", "पैन"],
+        words: "PAN|pan card|pan number|pan no|permanent account number|पैन",
         check: in_pan,
     },
-    Kind { signal: "pii.sg_nric", lengths: &[9], words: &["nric", "FIN", "singapore id"], check: sg_nric },
-    Kind {
-        signal: "pii.my_nric",
-        lengths: &[12],
-        words: &["nric", "mykad", "kad pengenalan"],
-        check: my_nric,
-    },
+    Kind { signal: "pii.sg_nric", lengths: &[9], words: "nric|FIN|singapore id", check: sg_nric },
+    Kind { signal: "pii.my_nric", lengths: &[12], words: "nric|mykad|kad pengenalan", check: my_nric },
     Kind {
         signal: "pii.th_id",
         lengths: &[13],
-        words: &["บัตรประชาชน", "เลขประจำตัวประชาชน", "thai id", "thai national id"],
+        words: "บัตรประชาชน|เลขประจำตัวประชาชน|thai id|thai national id",
         check: th_id,
     },
-    Kind {
-        signal: "pii.id_nik",
-        lengths: &[16],
-        words: &["nik", "ktp", "induk kependudukan"],
-        check: id_nik,
-    },
+    Kind { signal: "pii.id_nik", lengths: &[16], words: "nik|ktp|induk kependudukan", check: id_nik },
 ];
 
 /// Twelve digits that start with 2 to 9, with a Verhoeff digit (UIDAI, A UID Numbering Scheme, 2010).

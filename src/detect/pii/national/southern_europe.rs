@@ -13,22 +13,22 @@ pub(super) const KINDS: &[Kind] = &[
     Kind {
         signal: "pii.es_dni",
         lengths: &[9],
-        words: &["dni", "nie", "nif", "documento nacional", "documento de identidad", "número de identidad"],
+        words: "dni|nie|nif|documento nacional|documento de identidad|número de identidad",
         check: es_dni,
     },
     Kind {
         signal: "pii.it_codice_fiscale",
         lengths: &[16],
-        words: &["codice fiscale", "c.f.", "fiscal code"],
+        words: "codice fiscale|c.f.|fiscal code",
         check: it_codice_fiscale,
     },
     Kind {
         signal: "pii.pt_nif",
         lengths: &[9],
-        words: &["nif", "contribuinte", "identificação fiscal", "número fiscal"],
+        words: "nif|contribuinte|identificação fiscal|número fiscal",
         check: pt_nif,
     },
-    Kind { signal: "pii.gr_amka", lengths: &[11], words: &["amka", "αμκα", "ΑΜΚΑ"], check: gr_amka },
+    Kind { signal: "pii.gr_amka", lengths: &[11], words: "amka|αμκα|ΑΜΚΑ", check: gr_amka },
 ];
 
 /// Eight digits and the letter for them modulo 23; foreigners' numbers have X, Y or Z for a first 0, 1 or 2 (Real
