@@ -1,6 +1,8 @@
 //! Who answers: the model inside, or any OpenAI-compatible server. An upstream speaks the wire format of
 //! OpenAI's chat completions in bytes and does not know that it is guarded.
 
+pub mod local;
+
 use std::time::Duration;
 
 use bytes::Bytes;

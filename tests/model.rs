@@ -3,15 +3,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::{path::Path, sync::LazyLock};
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
-use demur::nn::{
-    chat::ChatModel,
-    llama::{KvCache, Span},
-    models,
-    template::ChatMessage,
+use demur::{
+    nn::{
+        chat::ChatModel,
+        llama::{KvCache, Span},
+        models,
+        template::ChatMessage,
+    },
+    telemetry::Metrics,
+    upstream::{
+        Ask, ReplyBody,
+        local::{Local, LocalConfig},
+    },
 };
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 #[derive(Deserialize)]
 struct Tokens {
@@ -148,19 +159,35 @@ fn greedy_choices_follow_llama_cpp() {
     assert!(all > 300 && same * 10 >= all * 9, "{same} of {all}");
 }
 
-#[test]
-fn it_knows_the_capital_of_france() {
-    let prompt = &answers()[0];
-    let mut cache = MODEL.llama.new_cache();
-    let mut now = logits(&mut cache, &prompt.ids);
-    let mut text = Vec::new();
-    for _ in 0..24 {
-        let token = best(&now);
-        if MODEL.tokenizer.is_end(token) {
-            break;
-        }
-        text.extend_from_slice(MODEL.tokenizer.bytes(token));
-        now = logits(&mut cache, &[token]);
+#[tokio::test]
+async fn it_knows_the_capital_of_france() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let path = models::find(models::CHAT).unwrap().path(&dir);
+    let local = Local::start(&path, LocalConfig::default(), Arc::new(Metrics::new())).unwrap();
+    let mut answers = Vec::new();
+    for stop in [json!(null), json!("ari")] {
+        let body = json!({
+            "messages": [{"role": "user", "content": "What is the capital of France?"}],
+            "temperature": 0, "max_tokens": 24, "stop": stop,
+        });
+        let ask = Ask {
+            path: "/chat/completions",
+            model: local.name().to_owned(),
+            stream: false,
+            body: body.to_string().into(),
+            headers: http::HeaderMap::new(),
+            request_id: "test".to_owned(),
+        };
+        let ReplyBody::Whole(answer) = local.send(ask).await.unwrap().body else { panic!("a whole answer") };
+        answers.push(serde_json::from_slice::<Value>(&answer).unwrap());
     }
-    assert!(String::from_utf8_lossy(&text).contains("Paris"));
+    let text = |i: usize| answers[i]["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(text(0).contains("Paris"), "{}", text(0));
+    // The stop string lies inside a token.
+    assert_eq!(Some(text(1)), text(0).split("ari").next());
+    assert_eq!(answers[1]["choices"][0]["finish_reason"], "stop");
+    // The second request begins where the prompt of the first one ended.
+    let prompt = &answers[1]["usage"]["prompt_tokens"];
+    let cached = &answers[1]["usage"]["prompt_tokens_details"]["cached_tokens"];
+    assert_eq!(cached.as_u64().unwrap() + 1, prompt.as_u64().unwrap());
 }

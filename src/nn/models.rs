@@ -135,7 +135,10 @@ impl Model {
 }
 
 /// The SHA-256 of a file, in hexadecimal.
-fn hash(path: &Path) -> Result<String> {
+///
+/// # Errors
+/// The file can't be read.
+pub fn hash(path: &Path) -> Result<String> {
     let read = || -> io::Result<String> {
         let mut hasher = Hashing { inner: File::open(path)?, hasher: Sha256::new() };
         io::copy(&mut hasher, &mut io::sink())?;

@@ -8,8 +8,8 @@ fn logits() -> Vec<f32> {
 }
 
 /// The tokens that come up in 200 draws, each from fresh logits.
-fn drawn(sampling: Sampling) -> Vec<u32> {
-    let mut sampler = Sampler::new(&sampling, &[], 0);
+fn drawn(sampling: &Sampling) -> Vec<u32> {
+    let mut sampler = Sampler::new(sampling, &[], 0);
     let mut seen: Vec<u32> = (0..200).map(|_| sampler.draw(&logits())).collect();
     seen.sort_unstable();
     seen.dedup();
@@ -24,19 +24,19 @@ fn temperature_zero_takes_the_best_and_the_lower_of_equals() {
 
 #[test]
 fn without_limits_every_token_comes_up() {
-    assert_eq!(drawn(Sampling::default()), [0, 1, 2, 3]);
+    assert_eq!(drawn(&Sampling::default()), [0, 1, 2, 3]);
 }
 
 #[test]
 fn top_k_keeps_the_best() {
-    assert_eq!(drawn(Sampling { top_k: 2, ..Sampling::default() }), [0, 1]);
+    assert_eq!(drawn(&Sampling { top_k: 2, ..Sampling::default() }), [0, 1]);
 }
 
 #[test]
 fn top_p_keeps_the_fewest_that_reach_the_sum() {
-    assert_eq!(drawn(Sampling { top_p: 0.74, ..Sampling::default() }), [0, 1]);
-    assert_eq!(drawn(Sampling { top_p: 0.76, ..Sampling::default() }), [0, 1, 2]);
-    assert_eq!(drawn(Sampling { top_p: 0., ..Sampling::default() }), [0]);
+    assert_eq!(drawn(&Sampling { top_p: 0.74, ..Sampling::default() }), [0, 1]);
+    assert_eq!(drawn(&Sampling { top_p: 0.76, ..Sampling::default() }), [0, 1, 2]);
+    assert_eq!(drawn(&Sampling { top_p: 0., ..Sampling::default() }), [0]);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn top_p_looks_beyond_what_it_sorts_first() {
 
 #[test]
 fn min_p_is_in_proportion_to_the_best() {
-    assert_eq!(drawn(Sampling { min_p: 0.4, ..Sampling::default() }), [0, 1]);
+    assert_eq!(drawn(&Sampling { min_p: 0.4, ..Sampling::default() }), [0, 1]);
 }
 
 #[test]
