@@ -5,6 +5,7 @@ mod breaker;
 mod config;
 mod headers;
 pub mod http;
+pub mod local;
 mod retry;
 pub mod router;
 #[cfg(test)]
