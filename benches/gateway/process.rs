@@ -1,0 +1,73 @@
+//! The processes that are measured: this program in another role, and the real `demur`.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+
+/// How long a process may take until it listens.
+const START: Duration = Duration::from_secs(30);
+
+/// A process that listens on loopback; it ends with this value.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Process {
+    /// This program in a role. It writes its address to its output.
+    pub(crate) fn role(role: &str, upstream: Option<SocketAddr>) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--role", role]);
+        if let Some(upstream) = upstream {
+            command.arg("--upstream").arg(upstream.to_string());
+        }
+        Self::start(command, role, |line| line.strip_prefix("listening on ")?.parse().ok())
+    }
+
+    /// The gateway in front of a model, as an operator starts it. Its log goes to a file.
+    pub(crate) fn demur(policy: &str, upstream: SocketAddr) -> anyhow::Result<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_demur"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--policy", policy, "--upstream", &format!("http://{upstream}/v1")]);
+        Self::start(command, policy, |line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            if line["message"] == "serving" { line["listen"].as_str()?.parse().ok() } else { None }
+        })
+    }
+
+    fn start(mut command: Command, name: &str, read: impl Fn(&str) -> Option<SocketAddr>) -> anyhow::Result<Self> {
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{name}.log"));
+        let file = File::create(&log)?;
+        let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn();
+        let child = child.with_context(|| format!("can't start `{name}`"))?;
+        // From here on the process ends with this value, whatever comes.
+        let mut process = Self { child, address: ([127, 0, 0, 1], 0).into() };
+        let started = Instant::now();
+        while started.elapsed() < START {
+            let said = fs::read_to_string(&log)?;
+            if let Some(address) = said.lines().find_map(&read) {
+                process.address = address;
+                return Ok(process);
+            }
+            if let Some(status) = process.child.try_wait()? {
+                bail!("`{name}` ended with {status}:\n{said}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("`{name}` did not listen within {START:?}")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
