@@ -73,6 +73,11 @@ impl GuardSet {
         self.routes.iter().find(|(route, _)| route.matches(caller)).map_or(&self.default, |(_, guard)| guard)
     }
 
+    /// The guard of whom no route fits.
+    pub fn fallback(&self) -> &Arc<Guard> {
+        &self.default
+    }
+
     /// A guard by its policy's name.
     pub fn named(&self, name: &str) -> Option<&Arc<Guard>> {
         self.by_name.get(name)
