@@ -53,6 +53,6 @@ impl Loaded {
 /// The guard of the policy of that name or in that file.
 pub(super) fn load(policy: &str, replies: Option<PathBuf>, limits: Limits) -> anyhow::Result<Loaded> {
     let names = config::Rules { policy: policy.to_owned(), routes: Vec::new(), replies };
-    let rules = Loader::new(names, Detectors::builtin(), limits, Arc::new(Metrics::new()?)).load()?;
+    let rules = Loader::new(names, Detectors::builtin(), limits, Arc::new(Metrics::new())).load()?;
     Ok(Loaded { rules })
 }
