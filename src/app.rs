@@ -18,7 +18,7 @@ use crate::{
     http::{self, Surface, keys::Keys, serve::Drained},
     nn,
     telemetry::Metrics,
-    upstream::{Upstream, local::Local, router::Upstreams},
+    upstream::{Upstream, Upstreams, local::{Local, LocalConfig}},
 };
 pub use rules::{Loader, find};
 #[cfg(unix)]
@@ -128,7 +128,7 @@ async fn upstreams(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Up
     if let Some(local) = &config.local {
         upstreams.push(model_inside(local, metrics).await?);
     }
-    Ok(Upstreams::new(upstreams, Arc::clone(metrics))?)
+    Ok(Upstreams::new(upstreams)?)
 }
 
 async fn model_inside(local: &config::Local, metrics: &Arc<Metrics>) -> anyhow::Result<Upstream> {
@@ -136,10 +136,7 @@ async fn model_inside(local: &config::Local, metrics: &Arc<Metrics>) -> anyhow::
     // Pulling, hashing and loading are blocking work.
     tokio::task::spawn_blocking(move || {
         let path = nn::models::ensure(nn::models::CHAT, &local.models)?;
-        let mut settings = crate::upstream::local::LocalConfig { queue: local.queue, ..Default::default() };
-        if let Some(threads) = local.threads {
-            settings.threads = threads;
-        }
+        let settings = LocalConfig { queue: local.queue, ..LocalConfig::default() };
         anyhow::Ok(Upstream::Local(Local::start(&path, settings, metrics)?))
     })
     .await?

@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::{gateway::RefusalShape, guard::set::Route, http::keys::KeyConfig, upstream::UpstreamConfig};
-pub use file::{ConfigError, resolve};
+pub use file::{Config, ConfigError, Local, Rules, resolve};
 pub use values::{Bytes, Period, Yaml};
 
 /// How log lines look.

@@ -23,11 +23,11 @@ use crate::{
     dialect::{BadBody, chat::ChatRequest, native},
     guard::{
         Guard, Judged,
-        reply::{Replies, compose},
+        reply::{Replies, compose, region_of},
         set::{Caller, GuardSet},
     },
     telemetry::Metrics,
-    upstream::{Ask, Reply, UpstreamError, router::Upstreams},
+    upstream::{Ask, Reply, UpstreamError, Upstreams},
     verdict::Action,
 };
 
@@ -233,12 +233,7 @@ impl Turn {
     }
 }
 
-/// The region of the first language of `Accept-Language` that names one (RFC 9110, section 12.5.4).
-pub fn region(headers: &HeaderMap) -> Option<String> {
-    let languages = headers.get(http::header::ACCEPT_LANGUAGE)?.to_str().ok()?;
-    languages.split(',').find_map(|language| {
-        let tag = language.split(';').next().unwrap_or_default().trim();
-        let region = tag.split('-').skip(1).find(|part| part.len() == 2)?;
-        Some(region.to_ascii_uppercase())
-    })
+/// The region of the client's languages.
+fn region(headers: &HeaderMap) -> Option<String> {
+    region_of(headers.get(http::header::ACCEPT_LANGUAGE)?.to_str().ok()?)
 }

@@ -7,9 +7,7 @@ mod headers;
 pub mod http;
 pub mod local;
 mod retry;
-pub mod router;
-#[cfg(test)]
-mod tests;
+mod router;
 
 use std::time::Duration;
 
@@ -19,6 +17,7 @@ use ::http::{HeaderMap, StatusCode};
 
 pub use breaker::BreakerConfig;
 pub use config::{Secret, UpstreamConfig, UpstreamConfigError};
+pub use router::{Upstream, Upstreams};
 
 /// A request as the gateway hands it on.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::{
     gateway, guard,
     guard::set::Route,
     http::{self, keys::KeyConfig, serve::ConnectionLimits},
-    upstream::UpstreamConfig,
+    upstream::{Secret, UpstreamConfig},
 };
 
 /// The file that is read when none is named and it exists.
@@ -159,7 +159,7 @@ fn upstreams(settings: &Settings) -> Result<Vec<UpstreamConfig>, ConfigError> {
         (None, Some(list)) => Ok(list.0.clone()),
         (Some(url), None) => {
             let mut single = UpstreamConfig::single(url);
-            single.key.clone_from(&settings.upstream_key);
+            single.key = settings.upstream_key.clone().map(Secret::new);
             single.key_file.clone_from(&settings.upstream_key_file);
             Ok(vec![single])
         }

@@ -20,7 +20,7 @@ pub(super) fn language(exchange: &Exchange) -> &'static str {
 }
 
 /// The notices of every enforced warning, each once.
-pub(super) fn notices(judged: &Judged, replies: &Replies) -> Vec<(String, NoticeAt)> {
+pub(super) fn notices(judged: &Judged, replies: &Replies, region: Option<&str>) -> Vec<(String, NoticeAt)> {
     let mut warnings = judged.verdict.enforced().filter(|hit| hit.action == Action::Warn).peekable();
     if warnings.peek().is_none() {
         return Vec::new();
@@ -28,7 +28,7 @@ pub(super) fn notices(judged: &Judged, replies: &Replies) -> Vec<(String, Notice
     let language = language(&judged.task.exchange);
     let mut notices: Vec<(String, NoticeAt)> = Vec::new();
     for hit in warnings {
-        let text = replies.notice(hit.notice.as_deref().unwrap_or("general"), language).into();
+        let text = replies.notice(hit.notice.as_deref().unwrap_or("general"), language, region);
         if !notices.iter().any(|(seen, _)| *seen == text) {
             notices.push((text, hit.notice_at));
         }

@@ -24,7 +24,9 @@ impl Turn {
     /// Applies an input verdict that lets the question through: redactions, guidance, notices.
     pub(super) fn prepare(&mut self, input: &Judged) -> Changes {
         let segments = input.segments();
-        let mut pseudonyms = Pseudonyms::new(segments.iter().map(|segment| &*segment.text));
+        // Every text is looked at, so that no placeholder of ours is one that stands there already.
+        let texts = if input.verdict.redactions.is_empty() { &[][..] } else { segments };
+        let mut pseudonyms = Pseudonyms::for_request(texts.iter().map(|segment| &*segment.text));
         for (i, segment) in segments.iter().enumerate() {
             let of_segment: Vec<&Redaction> = input.verdict.redactions.iter().filter(|r| r.segment == i).collect();
             if !of_segment.is_empty() {
@@ -37,6 +39,6 @@ impl Turn {
                 self.request.add_guidance(guidance);
             }
         }
-        Changes { pseudonyms, notices: answer::notices(input, &self.replies) }
+        Changes { pseudonyms, notices: answer::notices(input, &self.replies, self.region.as_deref()) }
     }
 }

@@ -8,8 +8,8 @@ use futures_util::{StreamExt, stream::BoxStream};
 use super::{Answer, Gateway, GatewayError, Turn, answer, input::Changes};
 use crate::{
     dialect::chat::ChatAnswer,
-    guard::{Judged, redact::Pseudonyms, reply::place_notice},
-    message::{Direction, Exchange, Segment},
+    guard::{Judged, redact::{Pseudonyms, Syntax, mask}, reply::place_notice},
+    message::{Direction, Exchange, Place, Segment},
     upstream::{Reply, ReplyBody, UpstreamError},
     verdict::{Action, NoticeAt, Redaction},
 };
@@ -48,7 +48,7 @@ impl Gateway {
             redact(&mut answer, &output);
             restore(&mut answer, &changes.pseudonyms);
             let mut notices = changes.notices;
-            notices.extend(answer::notices(&output, &turn.replies));
+            notices.extend(answer::notices(&output, &turn.replies, turn.region.as_deref()));
             add_notices(&mut answer, notices);
         }
         Ok(self.finish(&turn, answer, headers, &input, Some(&output)))
@@ -94,11 +94,10 @@ impl Turn {
 
 /// Masks what the output rules take out. These values were never the client's, so they don't come back.
 fn redact(answer: &mut ChatAnswer, output: &Judged) {
-    let mut masks = Pseudonyms::masking();
     for (i, segment) in output.segments().iter().enumerate() {
         let of_segment: Vec<&Redaction> = output.verdict.redactions.iter().filter(|r| r.segment == i).collect();
         if !of_segment.is_empty() {
-            answer.replace(&segment.pointer, masks.apply(&segment.text, &of_segment));
+            answer.replace(&segment.pointer, mask(&segment.text, &of_segment));
         }
     }
 }
@@ -109,7 +108,8 @@ fn restore(answer: &mut ChatAnswer, pseudonyms: &Pseudonyms) {
         return;
     }
     for segment in answer.segments() {
-        let restored = pseudonyms.restore(&segment.text);
+        let syntax = if segment.place == Place::ToolCall { Syntax::Json } else { Syntax::Text };
+        let restored = pseudonyms.restore(&segment.text, syntax);
         if *restored != *segment.text {
             answer.replace(&segment.pointer, restored);
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Judged,
-    redact::Pseudonyms,
+    redact::mask,
     reply::{Replies, compose},
 };
 use crate::verdict::{Action, Redaction};
@@ -28,7 +28,7 @@ impl Advice {
         }
         let mut notices = Vec::new();
         for hit in verdict.enforced().filter(|hit| hit.action == Action::Warn) {
-            let text = replies.notice(hit.notice.as_deref().unwrap_or("general"), language).into();
+            let text = replies.notice(hit.notice.as_deref().unwrap_or("general"), language, region);
             if !notices.contains(&text) {
                 notices.push(text);
             }
@@ -41,5 +41,5 @@ fn redacted(judged: &Judged) -> Option<String> {
     let segment = judged.verdict.redactions.first()?.segment;
     let of_segment: Vec<&Redaction> = judged.verdict.redactions.iter().filter(|r| r.segment == segment).collect();
     let text = &judged.segments().get(segment)?.text;
-    Some(Pseudonyms::masking().apply(text, &of_segment))
+    Some(mask(text, &of_segment))
 }
