@@ -2,11 +2,10 @@
 
 use std::{
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::Deserialize;
-use tokio::time::Instant;
 
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -115,13 +114,23 @@ impl Drop for Permit<'_> {
 mod tests {
     use super::*;
 
-    fn breaker() -> Breaker {
-        Breaker::new(BreakerConfig { failures: 2, open_for: Duration::from_secs(10) })
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// A breaker that two failures open.
+    fn breaker(open_for: Duration) -> Breaker {
+        Breaker::new(BreakerConfig { failures: 2, open_for })
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn opens_after_failures_in_a_row() {
-        let breaker = breaker();
+    fn opened(open_for: Duration) -> Breaker {
+        let breaker = breaker(open_for);
+        breaker.permit().unwrap().failed();
+        breaker.permit().unwrap().failed();
+        breaker
+    }
+
+    #[test]
+    fn opens_after_failures_in_a_row() {
+        let breaker = breaker(LONG);
         breaker.permit().unwrap().failed();
         breaker.permit().unwrap().succeeded();
         breaker.permit().unwrap().failed();
@@ -130,27 +139,36 @@ mod tests {
         assert!(breaker.is_open() && breaker.permit().is_none());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn one_request_tries_after_a_while() {
-        let breaker = breaker();
-        breaker.permit().unwrap().failed();
-        breaker.permit().unwrap().failed();
-        tokio::time::advance(Duration::from_secs(10)).await;
-        let probe = breaker.permit().unwrap();
-        assert!(breaker.permit().is_none());
-        probe.failed();
-        assert!(breaker.permit().is_none());
-        tokio::time::advance(Duration::from_secs(10)).await;
-        breaker.permit().unwrap().succeeded();
+    #[test]
+    fn one_request_tries_after_a_while() {
+        let breaker = opened(Duration::ZERO);
+        let trial = breaker.permit().unwrap();
+        assert!(breaker.is_open() && breaker.permit().is_none());
+        trial.succeeded();
         assert!(!breaker.is_open());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_trial_that_came_to_nothing_is_given_back() {
-        let breaker = breaker();
+    #[test]
+    fn a_trial_that_fails_opens_it_again() {
+        let breaker = opened(Duration::ZERO);
+        breaker.permit().unwrap().failed();
+        assert!(matches!(*breaker.state.lock().unwrap(), State::Open(_)));
+    }
+
+    #[test]
+    fn late_news_does_not_prolong_it() {
+        let breaker = breaker(LONG);
+        let late = breaker.permit().unwrap();
         breaker.permit().unwrap().failed();
         breaker.permit().unwrap().failed();
-        tokio::time::advance(Duration::from_secs(10)).await;
+        let before = *breaker.state.lock().unwrap();
+        late.failed();
+        assert_eq!(*breaker.state.lock().unwrap(), before);
+    }
+
+    #[test]
+    fn a_trial_that_came_to_nothing_is_given_back() {
+        let breaker = opened(Duration::ZERO);
         drop(breaker.permit().unwrap());
         assert!(breaker.permit().is_some());
     }
