@@ -165,7 +165,7 @@ async fn an_upstream_that_is_not_there_is_unavailable() {
 
 #[tokio::test]
 async fn an_answer_beyond_the_limit_is_not_held() {
-    let model = Model::start(Script::Say("word ".repeat(20_000))).await;
+    let model = Model::start(Script::Say("word ".repeat(2_000))).await;
     let app = TestApp::with(&model, |settings| settings.max_answer = Some("64KiB".parse().unwrap())).await;
     let body = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "x"}]});
     let reply = app.chat(body).await;

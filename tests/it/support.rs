@@ -8,7 +8,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -55,7 +55,8 @@ struct ModelState {
 impl Model {
     pub(crate) async fn start(script: Script) -> Self {
         let state = Arc::new(ModelState { script: Mutex::new(script), asked: Mutex::default() });
-        let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(Arc::clone(&state));
+        let router = Router::new().route("/v1/chat/completions", post(answer));
+        let router = router.layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&state));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -90,8 +91,12 @@ async fn answer(State(state): State<Arc<ModelState>>, headers: HeaderMap, body: 
                 .into_response();
         }
         Script::BreakOff(pieces) => {
-            let pieces = pieces.into_iter().map(Ok).chain([Err(std::io::Error::other("gone"))]);
-            return events(Body::from_stream(stream::iter(pieces)));
+            // A pause before the break makes the server write out what it has.
+            let gone = stream::once(async {
+                tokio::task::yield_now().await;
+                Err(std::io::Error::other("gone"))
+            });
+            return events(Body::from_stream(stream::iter(pieces.into_iter().map(Ok)).chain(gone)));
         }
         Script::Fed(pieces) => {
             let pieces = stream::unfold(pieces, |pieces| async move {
