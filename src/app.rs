@@ -18,7 +18,10 @@ use crate::{
     http::{self, Surface, keys::Keys, serve::Drained},
     nn,
     telemetry::Metrics,
-    upstream::{Upstream, Upstreams, local::{Local, LocalConfig}},
+    upstream::{
+        Upstream, Upstreams,
+        local::{Local, LocalConfig},
+    },
 };
 pub use rules::{Loader, find};
 #[cfg(unix)]
@@ -43,7 +46,8 @@ impl App {
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let keys = Keys::new(&config.keys)?;
         let detectors = Detectors::builtin();
-        let loader = Arc::new(Loader::new(config.rules.clone(), detectors, config.guard, Arc::clone(&metrics)));
+        let loader =
+            Arc::new(Loader::new(config.rules.clone(), detectors, config.guard, Arc::clone(&metrics)));
         let rules = loader.load()?;
         metrics.policy_loads.with_label_values(&["ok"]).inc();
         let upstreams = Arc::new(upstreams(&config, &metrics).await?);
@@ -77,7 +81,8 @@ impl App {
         let limits = self.config.connections;
         // Operators can look until the last client is served.
         let ops_stop = CancellationToken::new();
-        let ops = http::serve::serve(self.ops_listener, http::operations(&self.state), limits, ops_stop.clone());
+        let ops =
+            http::serve::serve(self.ops_listener, http::operations(&self.state), limits, ops_stop.clone());
         let ops = tokio::spawn(ops);
         let state = Arc::clone(&self.state);
         let told = stop.clone();

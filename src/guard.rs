@@ -14,7 +14,10 @@ use std::{
 };
 
 use crate::{
-    detect::{Detector, OnText, Task, exfil::Exfil, pattern::PatternError, pattern::Patterns, pii::Pii, secrets::Secrets},
+    detect::{
+        Detector, OnText, Task, exfil::Exfil, pattern::PatternError, pattern::Patterns, pii::Pii,
+        secrets::Secrets,
+    },
     message::{Exchange, Segment},
     policy::{Catalog, Evidence, Policy},
     telemetry::Metrics,
@@ -156,7 +159,8 @@ impl Guard {
         if !self.policy.reads_language(task.exchange.direction) {
             return Vec::new();
         }
-        let code = |segment: &Segment| crate::detect::language::language(&segment.text).map(|l| Arc::from(l.code()));
+        let code =
+            |segment: &Segment| crate::detect::language::language(&segment.text).map(|l| Arc::from(l.code()));
         task.exchange.segments.iter().map(code).collect()
     }
 

@@ -136,7 +136,7 @@ impl Policy {
     /// # Errors
     /// Every mistake, with its place.
     pub fn load(path: &Path, catalog: &Catalog) -> Result<Self, PolicyErrors> {
-        compile::policy(source::from_file(path)?, catalog)
+        compile::policy(&source::from_file(path)?, catalog)
     }
 
     /// Compiles a shipped policy.
@@ -144,7 +144,7 @@ impl Policy {
     /// # Errors
     /// There is none of that name, or the catalog lacks what it needs.
     pub fn builtin(name: &str, catalog: &Catalog) -> Result<Self, PolicyErrors> {
-        compile::policy(source::from_builtin(name)?, catalog)
+        compile::policy(&source::from_builtin(name)?, catalog)
     }
 
     /// Compiles a policy from its text. `file` names it in errors.
@@ -152,7 +152,7 @@ impl Policy {
     /// # Errors
     /// Every mistake, with its place.
     pub fn parse(file: &str, text: &str, catalog: &Catalog) -> Result<Self, PolicyErrors> {
-        compile::policy(source::from_text(file, text)?, catalog)
+        compile::policy(&source::from_text(file, text)?, catalog)
     }
 
     /// Its name and the hash of all it was made from.

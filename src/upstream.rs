@@ -11,9 +11,9 @@ mod router;
 
 use std::time::Duration;
 
+use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use ::http::{HeaderMap, StatusCode};
 
 pub use breaker::BreakerConfig;
 pub use config::{Secret, UpstreamConfig, UpstreamConfigError};

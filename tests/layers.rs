@@ -40,7 +40,7 @@ const MOST_LINES: usize = 450;
 
 #[test]
 fn modules_import_only_from_lower_layers() {
-    assert_clean(|file, text| imports(file, text));
+    assert_clean(imports);
 }
 
 #[test]
@@ -56,12 +56,12 @@ fn every_module_has_its_layer() {
 
 #[test]
 fn the_environment_and_the_networks_stay_where_they_belong() {
-    assert_clean(|file, text| confined(file, text));
+    assert_clean(confined);
 }
 
 #[test]
 fn no_unsafe_and_no_unwrap() {
-    assert_clean(|file, text| forbidden(file, text));
+    assert_clean(forbidden);
 }
 
 #[test]
@@ -138,7 +138,9 @@ fn confined(file: &str, text: &str) -> Vec<String> {
     let module = own.first().map_or("", String::as_str);
     let mut wrong = Vec::new();
     for path in paths(text, &own) {
-        if path.starts_with(&["std".to_owned(), "env".to_owned()]) && !READERS_OF_THE_ENVIRONMENT.contains(&module) {
+        if path.starts_with(&["std".to_owned(), "env".to_owned()])
+            && !READERS_OF_THE_ENVIRONMENT.contains(&module)
+        {
             wrong.push(format!("{file}: only {READERS_OF_THE_ENVIRONMENT:?} read the environment"));
         }
         if path[0].starts_with("candle_") && !USERS_OF_CANDLE.contains(&module) {
@@ -219,7 +221,13 @@ fn read_paths(stream: TokenStream, own: &[String], found: &mut Vec<Vec<String>>)
 }
 
 /// Reads the path that begins at an identifier, below a prefix; gives the place after it.
-fn read_path(trees: &[TokenTree], mut at: usize, prefix: &[String], own: &[String], found: &mut Vec<Vec<String>>) -> usize {
+fn read_path(
+    trees: &[TokenTree],
+    mut at: usize,
+    prefix: &[String],
+    own: &[String],
+    found: &mut Vec<Vec<String>>,
+) -> usize {
     let mut path = prefix.to_vec();
     loop {
         match trees.get(at) {
@@ -284,7 +292,9 @@ fn without_tests(stream: TokenStream) -> TokenStream {
     let mut trees = stream.into_iter().peekable();
     while let Some(tree) = trees.next() {
         let attribute = match (&tree, trees.peek()) {
-            (TokenTree::Punct(punct), Some(TokenTree::Group(group))) if punct.as_char() == '#' => is_cfg_test(group),
+            (TokenTree::Punct(punct), Some(TokenTree::Group(group))) if punct.as_char() == '#' => {
+                is_cfg_test(group)
+            }
             _ => false,
         };
         if attribute {

@@ -88,9 +88,17 @@ async fn send(
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         latencies.push(started.elapsed());
-        ensure!(head.status.is_success() && body.len() > 1000, "{address} answered {} with {} bytes", head.status, body.len());
+        ensure!(
+            head.status.is_success() && body.len() > 1000,
+            "{address} answered {} with {} bytes",
+            head.status,
+            body.len()
+        );
         let verdict = head.headers.get("x-demur-verdict");
-        ensure!(verdict.is_none_or(|verdict| verdict == "allow"), "{address}: the plain prompt is not let through");
+        ensure!(
+            verdict.is_none_or(|verdict| verdict == "allow"),
+            "{address}: the plain prompt is not let through"
+        );
     }
     Ok(latencies)
 }

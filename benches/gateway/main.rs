@@ -76,7 +76,7 @@ fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     let mut targets = all.map(|(name, process)| Target::new(name, process.address));
     runtime.block_on(rounds(&mut targets, args.rounds))?;
     let report = Report::new(&targets, judged);
-    if args.json { println!("{}", report.to_json()) } else { println!("{}", report.to_markdown()) }
+    println!("{}", if args.json { report.to_json().to_string() } else { report.to_markdown() });
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

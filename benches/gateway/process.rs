@@ -33,7 +33,15 @@ impl Process {
     /// The gateway in front of a model, as an operator starts it. Its log goes to a file.
     pub(crate) fn demur(policy: &str, upstream: SocketAddr) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_demur"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--log-format", "json"]);
+        command.args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--ops-listen",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+        ]);
         command.args(["--policy", policy, "--upstream", &format!("http://{upstream}/v1")]);
         Self::start(command, policy, |line| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -41,7 +49,11 @@ impl Process {
         })
     }
 
-    fn start(mut command: Command, name: &str, read: impl Fn(&str) -> Option<SocketAddr>) -> anyhow::Result<Self> {
+    fn start(
+        mut command: Command,
+        name: &str,
+        read: impl Fn(&str) -> Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{name}.log"));
         let file = File::create(&log)?;
         let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn();

@@ -69,9 +69,24 @@ impl Report {
             default.requests_per_second / proxy.requests_per_second
         });
         let bars = vec![
-            Bar { name: "`default` adds, times what the proxy adds (p50, 1 connection)", measured: added, limit: MOST_ADDED, holds: added <= MOST_ADDED },
-            Bar { name: "`default` keeps, of the proxy's requests/s (32 connections)", measured: rate, limit: LEAST_RATE, holds: rate >= LEAST_RATE },
-            Bar { name: "detectors and policy, 2 KB of plain text (p50, µs)", measured: judging[0], limit: MOST_JUDGING, holds: judging[0] <= MOST_JUDGING },
+            Bar {
+                name: "`default` adds, times what the proxy adds (p50, 1 connection)",
+                measured: added,
+                limit: MOST_ADDED,
+                holds: added <= MOST_ADDED,
+            },
+            Bar {
+                name: "`default` keeps, of the proxy's requests/s (32 connections)",
+                measured: rate,
+                limit: LEAST_RATE,
+                holds: rate >= LEAST_RATE,
+            },
+            Bar {
+                name: "detectors and policy, 2 KB of plain text (p50, µs)",
+                measured: judging[0],
+                limit: MOST_JUDGING,
+                holds: judging[0] <= MOST_JUDGING,
+            },
         ];
         Self { rows, bars, judging }
     }
@@ -87,12 +102,26 @@ impl Report {
             "| | p50, 1 connection (µs) | added | p99 | added | p50, {CONNECTIONS} connections | added | p99 | added | requests/s |\n|---|---|---|---|---|---|---|---|---|---|\n"
         );
         for Row { name, alone, alone_added, crowd, crowd_added, rate } in &self.rows {
-            let cells = [alone[0], alone_added[0], alone[1], alone_added[1], crowd[0], crowd_added[0], crowd[1], crowd_added[1], *rate];
+            let cells = [
+                alone[0],
+                alone_added[0],
+                alone[1],
+                alone_added[1],
+                crowd[0],
+                crowd_added[0],
+                crowd[1],
+                crowd_added[1],
+                *rate,
+            ];
             let cells = cells.map(|cell| format!("{cell:.0}")).join(" | ");
             let _ = writeln!(out, "| {name} | {cells} |");
         }
         let [p50, p99] = self.judging;
-        let _ = writeln!(out, "\nDetectors and policy on {} bytes of plain text: p50 {p50:.0} µs, p99 {p99:.0} µs.\n", judge::BYTES);
+        let _ = writeln!(
+            out,
+            "\nDetectors and policy on {} bytes of plain text: p50 {p50:.0} µs, p99 {p99:.0} µs.\n",
+            judge::BYTES
+        );
         out.push_str("| bar | measured | limit | |\n|---|---|---|---|\n");
         for Bar { name, measured, limit, holds } in &self.bars {
             let verdict = if *holds { "holds" } else { "missed" };
@@ -113,9 +142,9 @@ impl Report {
                 "requests_per_second": row.rate,
             })
         });
-        let bars = self.bars.iter().map(|bar| {
-            json!({"bar": bar.name, "measured": bar.measured, "limit": bar.limit, "holds": bar.holds})
-        });
+        let bars = self.bars.iter().map(
+            |bar| json!({"bar": bar.name, "measured": bar.measured, "limit": bar.limit, "holds": bar.holds}),
+        );
         json!({
             "targets": rows.collect::<Vec<_>>(),
             "judging_us": {"bytes": judge::BYTES, "p50": self.judging[0], "p99": self.judging[1]},
@@ -140,7 +169,12 @@ fn row(target: &Target, direct: &Target) -> Row {
 }
 
 /// The median of a figure that is made from the three samples of each round.
-fn over_rounds(a: &[Sample], b: &[Sample], c: &[Sample], figure: impl Fn(&Sample, &Sample, &Sample) -> f64) -> f64 {
+fn over_rounds(
+    a: &[Sample],
+    b: &[Sample],
+    c: &[Sample],
+    figure: impl Fn(&Sample, &Sample, &Sample) -> f64,
+) -> f64 {
     median(a.iter().zip(b).zip(c).map(|((a, b), c)| figure(a, b, c)))
 }
 

@@ -40,7 +40,10 @@ pub(crate) fn proxy(upstream: SocketAddr) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(router))
 }
 
-async fn forward(State((client, url)): State<(Client<HttpConnector, Body>, String)>, body: Bytes) -> Response {
+async fn forward(
+    State((client, url)): State<(Client<HttpConnector, Body>, String)>,
+    body: Bytes,
+) -> Response {
     let parsed: Result<serde_json::Value, _> = serde_json::from_slice(&body);
     if !parsed.is_ok_and(|body| body["model"].is_string()) {
         return StatusCode::BAD_REQUEST.into_response();

@@ -38,7 +38,9 @@ pub(super) fn watch(
     })
     .context("can't watch files")?;
     for folder in folders(&loader.sources(&state.gateway.rules())) {
-        watcher.watch(&folder, RecursiveMode::NonRecursive).with_context(|| format!("can't watch `{}`", folder.display()))?;
+        watcher
+            .watch(&folder, RecursiveMode::NonRecursive)
+            .with_context(|| format!("can't watch `{}`", folder.display()))?;
     }
     #[cfg(unix)]
     super::signals::on_hangup(asked, stop.clone())?;
@@ -62,14 +64,18 @@ async fn reload(state: &State, loader: &Arc<Loader>) {
     let loaded = tokio::task::spawn_blocking(move || reader.load()).await;
     match loaded {
         Ok(Ok(rules)) => {
-            let policies: Vec<String> = rules.guards.all().map(|guard| guard.policy().id().to_string()).collect();
+            let policies: Vec<String> =
+                rules.guards.all().map(|guard| guard.policy().id().to_string()).collect();
             state.gateway.replace_rules(rules);
             state.metrics.policy_loads.with_label_values(&["ok"]).inc();
             tracing::info!(policies = policies.join(", "), "policies reloaded");
         }
         Ok(Err(error)) => {
             state.metrics.policy_loads.with_label_values(&["error"]).inc();
-            tracing::error!(error = format!("{error:#}"), "policies not reloaded: the last good ones go on serving");
+            tracing::error!(
+                error = format!("{error:#}"),
+                "policies not reloaded: the last good ones go on serving"
+            );
         }
         Err(_) => {
             state.metrics.policy_loads.with_label_values(&["error"]).inc();
@@ -85,7 +91,9 @@ fn folders(sources: &[PathBuf]) -> BTreeSet<PathBuf> {
         .iter()
         .filter_map(|source| match source.is_dir() {
             true => Some(source.clone()),
-            false => source.parent().map(|parent| if parent == Path::new("") { ".".into() } else { parent.to_owned() }),
+            false => source
+                .parent()
+                .map(|parent| if parent == Path::new("") { ".".into() } else { parent.to_owned() }),
         })
         .collect()
 }

@@ -78,5 +78,8 @@ pub fn find(name: &str, catalog: &Catalog) -> anyhow::Result<Policy> {
     if BUILTIN.contains(&name) {
         return Ok(Policy::builtin(name, catalog)?);
     }
-    anyhow::bail!("no policy file `{name}`, and no shipped policy of that name; shipped: {}", BUILTIN.join(", "))
+    anyhow::bail!(
+        "no policy file `{name}`, and no shipped policy of that name; shipped: {}",
+        BUILTIN.join(", ")
+    )
 }

@@ -52,7 +52,8 @@ fn serve(args: Args) -> anyhow::Result<Drained> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let drained = runtime.block_on(async {
         let stop = app::stop()?;
-        let app = stop.run_until_cancelled(App::build(config)).await.context("stopped before it served")??;
+        let app =
+            stop.run_until_cancelled(App::build(config)).await.context("stopped before it served")??;
         app.run(stop).await
     });
     // A generation that ignores its cancelled client must not hold the process.

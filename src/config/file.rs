@@ -105,7 +105,9 @@ pub fn resolve(given: Settings, file: Option<&Path>) -> Result<Config, ConfigErr
     let upstreams = upstreams(&settings)?;
     let wants_local = settings.local.unwrap_or(upstreams.is_empty());
     if upstreams.is_empty() && !wants_local {
-        return Err(ConfigError::Conflict("`local: false` without an upstream leaves nobody to answer; set `upstream`".to_owned()));
+        return Err(ConfigError::Conflict(
+            "`local: false` without an upstream leaves nobody to answer; set `upstream`".to_owned(),
+        ));
     }
     let period = |period: Option<Period>, default: u64| period.map_or(Duration::from_secs(default), |p| p.0);
     Ok(Config {
@@ -148,14 +150,18 @@ pub fn resolve(given: Settings, file: Option<&Path>) -> Result<Config, ConfigErr
 }
 
 fn read(path: &Path) -> Result<Settings, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
-    serde_saphyr::from_str(&text).map_err(|error| ConfigError::Parse { path: path.into(), message: error.to_string() })
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    serde_saphyr::from_str(&text)
+        .map_err(|error| ConfigError::Parse { path: path.into(), message: error.to_string() })
 }
 
 /// The single upstream and the list say the same thing in two ways; both at once is a mistake.
 fn upstreams(settings: &Settings) -> Result<Vec<UpstreamConfig>, ConfigError> {
     match (&settings.upstream, &settings.upstreams) {
-        (Some(_), Some(_)) => Err(ConfigError::Conflict("`upstream` and `upstreams` are both set; use one".to_owned())),
+        (Some(_), Some(_)) => {
+            Err(ConfigError::Conflict("`upstream` and `upstreams` are both set; use one".to_owned()))
+        }
         (None, Some(list)) => Ok(list.0.clone()),
         (Some(url), None) => {
             let mut single = UpstreamConfig::single(url);

@@ -12,9 +12,9 @@ impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        humantime::parse_duration(text)
-            .map(Self)
-            .map_err(|error| format!("{error}; expected a time with its unit, such as `500ms`, `30s` or `10m`"))
+        humantime::parse_duration(text).map(Self).map_err(|error| {
+            format!("{error}; expected a time with its unit, such as `500ms`, `30s` or `10m`")
+        })
     }
 }
 
@@ -71,7 +71,6 @@ impl<T> fmt::Debug for Yaml<T> {
         f.write_str("Yaml(..)")
     }
 }
-
 
 #[cfg(test)]
 mod tests {

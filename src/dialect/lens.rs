@@ -18,7 +18,13 @@ impl Lens {
     /// Takes a string that holds text; anything else, and the empty string, is no segment.
     pub(super) fn text(&mut self, value: &Value, pointer: String, role: Role, place: Place) {
         if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {
-            self.segments.push(Segment { pointer, place, role, direction: self.direction, text: text.into() });
+            self.segments.push(Segment {
+                pointer,
+                place,
+                role,
+                direction: self.direction,
+                text: text.into(),
+            });
         }
     }
 
@@ -73,7 +79,9 @@ impl Lens {
                     open.extend(items.iter().enumerate().rev().map(|(i, item)| (item, format!("{at}/{i}"))));
                 }
                 Value::Object(members) => {
-                    open.extend(members.iter().rev().map(|(key, item)| (item, format!("{at}/{}", escape(key)))));
+                    open.extend(
+                        members.iter().rev().map(|(key, item)| (item, format!("{at}/{}", escape(key)))),
+                    );
                 }
                 _ => {}
             }

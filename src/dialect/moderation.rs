@@ -93,7 +93,8 @@ fn scores(verdict: &Verdict) -> Vec<(&'static str, f32, bool)> {
     }
     for hit in verdict.hits.iter().filter(|hit| hit.action >= Action::Warn) {
         let Some(hazard) = hit.hazard else { continue };
-        let judged = classified.iter().filter(|(h, _)| *h == hazard).map(|(_, score)| *score).reduce(f32::max);
+        let judged =
+            classified.iter().filter(|(h, _)| *h == hazard).map(|(_, score)| *score).reduce(f32::max);
         scores.extend(categories(hazard).iter().map(|category| (*category, judged.unwrap_or(1.0), true)));
     }
     scores

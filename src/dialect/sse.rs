@@ -16,7 +16,8 @@ pub const DONE: &str = "[DONE]";
 /// When the body is not UTF-8 or not a stream of events.
 pub fn read_all(body: &[Bytes]) -> Result<Vec<String>, String> {
     let chunks = stream::iter(body.iter().cloned().map(Ok::<_, std::convert::Infallible>));
-    let events = chunks.eventsource().map(|event| event.map(|event| event.data).map_err(|error| error.to_string()));
+    let events =
+        chunks.eventsource().map(|event| event.map(|event| event.data).map_err(|error| error.to_string()));
     // Everything is in memory already, so the stream never waits.
     events.collect::<Vec<_>>().now_or_never().unwrap_or_default().into_iter().collect()
 }

@@ -49,7 +49,8 @@ impl Gateway {
         }
         let request = &turn.request;
         let id = format!("chatcmpl-{}", turn.id);
-        let refusal = ChatAnswer::refusal(&id, turn.created, &request.model, &text, request.n, request.stream);
+        let refusal =
+            ChatAnswer::refusal(&id, turn.created, &request.model, &text, request.n, request.stream);
         self.finish(turn, refusal, HeaderMap::new(), input, None)
     }
 
@@ -63,12 +64,16 @@ impl Gateway {
         output: Option<&Judged>,
     ) -> Answer {
         if turn.request.wants_moderation {
-            answer.attach("moderation", moderation::block(&input.verdict, output.map(|judged| &judged.verdict)));
+            answer.attach(
+                "moderation",
+                moderation::block(&input.verdict, output.map(|judged| &judged.verdict)),
+            );
         }
         if self.settings.verdict_in_body {
             answer.attach("demur", verdict_block(input, output));
         }
-        let verdicts: Vec<&Verdict> = std::iter::once(input).chain(output).map(|judged| &judged.verdict).collect();
+        let verdicts: Vec<&Verdict> =
+            std::iter::once(input).chain(output).map(|judged| &judged.verdict).collect();
         let took: Duration = std::iter::once(input).chain(output).map(|judged| judged.took).sum();
         headers.extend(native::headers(&verdicts, took));
         let body = if turn.request.stream {
@@ -93,7 +98,10 @@ fn azure_refusal(verdict: &Verdict, text: &str) -> Value {
     let filtered = |category: &str| {
         verdict.hazards().iter().any(|hazard| match category {
             "hate" => matches!(hazard.as_str(), "hate" | "harassment"),
-            "sexual" => matches!(hazard.as_str(), "sexual_content" | "child_sexual_exploitation" | "sex_related_crimes"),
+            "sexual" => matches!(
+                hazard.as_str(),
+                "sexual_content" | "child_sexual_exploitation" | "sex_related_crimes"
+            ),
             "self_harm" => hazard.as_str() == "suicide_self_harm",
             _ => matches!(hazard.as_str(), "violent_crimes" | "indiscriminate_weapons" | "graphic_violence"),
         })

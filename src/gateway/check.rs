@@ -41,8 +41,10 @@ impl Gateway {
     /// # Errors
     /// A body that is no such request, or a policy that is not loaded.
     pub async fn check(&self, call: &Call) -> Result<Checked, GatewayError> {
-        let request: CheckRequest = serde_json::from_slice(&call.body)
-            .map_err(|error| BadBody { param: None, message: format!("the body is no check request: {error}") })?;
+        let request: CheckRequest = serde_json::from_slice(&call.body).map_err(|error| BadBody {
+            param: None,
+            message: format!("the body is no check request: {error}"),
+        })?;
         let rules = self.rules.load();
         let guard = match &request.policy {
             Some(name) => rules.guards.named(name).ok_or_else(|| {
@@ -84,6 +86,7 @@ fn exchange(request: CheckRequest) -> Result<Exchange, BadBody> {
 /// One text on its own, with what it answers.
 fn bare(direction: Direction, text: String, context: Option<String>) -> Exchange {
     let segment = Segment { pointer: "/text".to_owned(), ..Segment::bare(direction, text) };
-    let context: Arc<[Segment]> = context.map(|text| Segment::bare(Direction::Input, text)).into_iter().collect();
+    let context: Arc<[Segment]> =
+        context.map(|text| Segment::bare(Direction::Input, text)).into_iter().collect();
     Exchange { direction, segments: vec![segment], context }
 }

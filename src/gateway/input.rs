@@ -28,7 +28,8 @@ impl Turn {
         let texts = if input.verdict.redactions.is_empty() { &[][..] } else { segments };
         let mut pseudonyms = Pseudonyms::for_request(texts.iter().map(|segment| &*segment.text));
         for (i, segment) in segments.iter().enumerate() {
-            let of_segment: Vec<&Redaction> = input.verdict.redactions.iter().filter(|r| r.segment == i).collect();
+            let of_segment: Vec<&Redaction> =
+                input.verdict.redactions.iter().filter(|r| r.segment == i).collect();
             if !of_segment.is_empty() {
                 let text = pseudonyms.apply(&segment.text, &of_segment);
                 self.request.replace(&segment.pointer, text);

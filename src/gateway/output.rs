@@ -8,7 +8,11 @@ use futures_util::{StreamExt, stream::BoxStream};
 use super::{Answer, Gateway, GatewayError, Turn, answer, input::Changes};
 use crate::{
     dialect::chat::ChatAnswer,
-    guard::{Judged, redact::{Pseudonyms, Syntax, mask}, reply::place_notice},
+    guard::{
+        Judged,
+        redact::{Pseudonyms, Syntax, mask},
+        reply::place_notice,
+    },
     message::{Direction, Exchange, Place, Segment},
     upstream::{Reply, ReplyBody, UpstreamError},
     verdict::{Action, NoticeAt, Redaction},
@@ -95,7 +99,8 @@ impl Turn {
 /// Masks what the output rules take out. These values were never the client's, so they don't come back.
 fn redact(answer: &mut ChatAnswer, output: &Judged) {
     for (i, segment) in output.segments().iter().enumerate() {
-        let of_segment: Vec<&Redaction> = output.verdict.redactions.iter().filter(|r| r.segment == i).collect();
+        let of_segment: Vec<&Redaction> =
+            output.verdict.redactions.iter().filter(|r| r.segment == i).collect();
         if !of_segment.is_empty() {
             answer.replace(&segment.pointer, mask(&segment.text, &of_segment));
         }

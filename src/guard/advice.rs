@@ -39,7 +39,8 @@ impl Advice {
 
 fn redacted(judged: &Judged) -> Option<String> {
     let segment = judged.verdict.redactions.first()?.segment;
-    let of_segment: Vec<&Redaction> = judged.verdict.redactions.iter().filter(|r| r.segment == segment).collect();
+    let of_segment: Vec<&Redaction> =
+        judged.verdict.redactions.iter().filter(|r| r.segment == segment).collect();
     let text = &judged.segments().get(segment)?.text;
     Some(mask(text, &of_segment))
 }

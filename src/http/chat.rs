@@ -7,7 +7,11 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 
-use super::{State, error::ApiError, layers::{self, JudgedBy}};
+use super::{
+    State,
+    error::ApiError,
+    layers::{self, JudgedBy},
+};
 use crate::{
     dialect::error::ErrorBody,
     gateway::{Answer, AnswerBody},
@@ -37,7 +41,10 @@ use crate::{
         (status = 504, description = "The upstream took too long", body = ErrorBody),
     )
 )]
-pub(super) async fn completions(Extract(state): Extract<State>, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn completions(
+    Extract(state): Extract<State>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let call = layers::call(&state, request).await?;
     Ok(respond(state.gateway.chat(call).await?))
 }
@@ -45,7 +52,9 @@ pub(super) async fn completions(Extract(state): Extract<State>, request: Request
 fn respond(answer: Answer) -> Response {
     let body = match answer.body {
         AnswerBody::Whole(body) => Body::from(body),
-        AnswerBody::Events(events) => Body::from_stream(stream::iter(events.into_iter().map(Ok::<_, std::convert::Infallible>))),
+        AnswerBody::Events(events) => {
+            Body::from_stream(stream::iter(events.into_iter().map(Ok::<_, std::convert::Infallible>)))
+        }
         AnswerBody::Live(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
     };
     let mut response = (answer.status, answer.headers, body).into_response();

@@ -6,7 +6,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{State, error::ApiError, layers::{self, JudgedBy}};
+use super::{
+    State,
+    error::ApiError,
+    layers::{self, JudgedBy},
+};
 use crate::dialect::{
     error::ErrorBody,
     native::{self, CheckRequest, CheckResponse},

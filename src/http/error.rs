@@ -27,7 +27,12 @@ pub(super) struct ApiError {
 pub(super) struct Rejected(pub(super) &'static str);
 
 impl ApiError {
-    fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
+    fn new(
+        status: StatusCode,
+        kind: &'static str,
+        code: Option<&'static str>,
+        message: impl Into<String>,
+    ) -> Self {
         Self { status, body: ErrorBody::new(kind, code, message), retry_after: None, reason: None }
     }
 
@@ -147,7 +152,8 @@ pub(super) fn timed_out(limit: Duration) -> ApiError {
 
 pub(super) fn body_too_large(limit: usize) -> ApiError {
     let message = format!("the request body is larger than {limit} bytes");
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("request_too_large"), message).rejected("body_size")
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("request_too_large"), message)
+        .rejected("body_size")
 }
 
 pub(super) fn body_too_slow(limit: Duration) -> ApiError {

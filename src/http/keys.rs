@@ -45,7 +45,8 @@ struct Key {
     limiter: Option<Limiter>,
 }
 
-type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock, NoOpMiddleware<<DefaultClock as Clock>::Instant>>;
+type Limiter =
+    RateLimiter<NotKeyed, InMemoryState, DefaultClock, NoOpMiddleware<<DefaultClock as Clock>::Instant>>;
 
 /// All keys. Without any, everyone may call: for a gateway on loopback.
 #[derive(Default)]
@@ -74,7 +75,8 @@ impl Keys {
                 return Err(KeyError::Duplicate(config.name.clone()));
             }
             let hash = data_encoding::HEXLOWER_PERMISSIVE.decode(config.sha256.as_bytes()).ok();
-            let hash = hash.and_then(|hash| hash.try_into().ok()).ok_or(KeyError::BadHash(config.name.clone()))?;
+            let hash =
+                hash.and_then(|hash| hash.try_into().ok()).ok_or(KeyError::BadHash(config.name.clone()))?;
             let limiter = config.requests_per_minute.map(|rate| {
                 let burst = config.burst.or(NonZeroU32::new(rate.get() / 10)).unwrap_or(NonZeroU32::MIN);
                 RateLimiter::direct(Quota::per_minute(rate).allow_burst(burst))
@@ -174,8 +176,12 @@ mod tests {
 
     #[test]
     fn a_hash_that_is_none_is_named() {
-        let config =
-            KeyConfig { name: "a".into(), sha256: "plain-key".into(), requests_per_minute: None, burst: None };
+        let config = KeyConfig {
+            name: "a".into(),
+            sha256: "plain-key".into(),
+            requests_per_minute: None,
+            burst: None,
+        };
         assert!(Keys::new(&[config]).err().unwrap().to_string().contains("key `a`"));
     }
 }

@@ -47,10 +47,12 @@ pub(super) async fn record(Extract(state): Extract<State>, mut request: Request,
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     request.extensions_mut().insert(Arrived(started));
-    let surface = request.extensions().get::<MatchedPath>().map_or("unmatched", |path| surface(path.as_str()));
+    let surface =
+        request.extensions().get::<MatchedPath>().map_or("unmatched", |path| surface(path.as_str()));
     let in_flight = InFlight::new(&state);
     let mut response = next.run(request).await;
-    let policy = response.extensions().get::<JudgedBy>().map_or_else(|| "none".into(), |by| Arc::clone(&by.0));
+    let policy =
+        response.extensions().get::<JudgedBy>().map_or_else(|| "none".into(), |by| Arc::clone(&by.0));
     let code = response.status().as_u16();
     state.metrics.requests.with_label_values(&[surface, &policy, response.status().as_str()]).inc();
     if let Some(Rejected(reason)) = response.extensions().get() {

@@ -22,7 +22,7 @@ pub(crate) const END: u32 = 2;
 
 /// A chat model whose sequences may be as long as a test could want.
 pub(crate) fn chat_model() -> ChatModel {
-    ChatModel::read(&mut Cursor::new(gguf(GgmlDType::Q8_0)), CONTEXT).unwrap()
+    ChatModel::read(&mut Cursor::new(gguf(GgmlDType::Q8_0)), CONTEXT).expect("the file is whole")
 }
 
 /// How long sequences may get.
@@ -35,7 +35,7 @@ pub(crate) fn gguf(kind: GgmlDType) -> Vec<u8> {
     let tensors = tensors(kind);
     let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (&**name, tensor)).collect();
     let mut file = Cursor::new(Vec::new());
-    write(&mut file, &metadata, &tensors).unwrap();
+    write(&mut file, &metadata, &tensors).expect("memory takes it");
     file.into_inner()
 }
 
@@ -47,7 +47,7 @@ fn vocabulary() -> Vec<String> {
             return char::from(byte).to_string();
         }
         other += 1;
-        char::from_u32(other - 1).unwrap().to_string()
+        char::from_u32(other - 1).expect("a character has one before it").to_string()
     });
     ["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map(String::from).into_iter().chain(bytes).collect()
 }
@@ -84,12 +84,12 @@ fn tensors(kind: GgmlDType) -> Vec<(String, QTensor)> {
     let mut rng = StdRng::seed_from_u64(1);
     let mut matrix = |name: String, rows: usize| {
         let values: Vec<f32> = (0..rows * WIDTH).map(|_| rng.random_range(-0.3..0.3)).collect();
-        let tensor = Tensor::from_vec(values, (rows, WIDTH), &Device::Cpu).unwrap();
-        (name, QTensor::quantize(&tensor, kind).unwrap())
+        let tensor = Tensor::from_vec(values, (rows, WIDTH), &Device::Cpu).expect("the shape fits");
+        (name, QTensor::quantize(&tensor, kind).expect("the rows fit the blocks"))
     };
     let vector = |name: String| {
-        let ones = Tensor::ones(WIDTH, DType::F32, &Device::Cpu).unwrap();
-        (name, QTensor::quantize(&ones, GgmlDType::F32).unwrap())
+        let ones = Tensor::ones(WIDTH, DType::F32, &Device::Cpu).expect("the shape fits");
+        (name, QTensor::quantize(&ones, GgmlDType::F32).expect("F32 takes any shape"))
     };
     let mut tensors = vec![
         matrix("token_embd.weight".to_owned(), vocabulary().len()),

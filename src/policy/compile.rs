@@ -24,7 +24,7 @@ const VERSION: u64 = 1;
 /// The longest name of a policy or rule; they stand in headers.
 const MAX_NAME: usize = 64;
 
-pub(super) fn policy(layers: Layers, catalog: &Catalog) -> Result<Policy, PolicyErrors> {
+pub(super) fn policy(layers: &Layers, catalog: &Catalog) -> Result<Policy, PolicyErrors> {
     let mut compiler = Compiler {
         catalog,
         errors: Vec::new(),
@@ -49,18 +49,18 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn policy(&mut self, layers: Layers) -> Policy {
-        let id = self.id(&layers);
-        for layer in &layers {
+    fn policy(&mut self, layers: &Layers) -> Policy {
+        let id = self.id(layers);
+        for layer in layers {
             self.file = Arc::clone(&layer.file);
             self.version(layer);
             self.guidance.extend(layer.raw.guidance.clone());
         }
-        let patterns = self.patterns(&layers);
+        let patterns = self.patterns(layers);
         let restore = layers.iter().rev().find_map(|layer| layer.raw.restore).unwrap_or(false);
-        let mode = self.mode_of(&layers);
-        let failure = self.failures(&layers);
-        let rules = self.rules(&layers, restore);
+        let mode = self.mode_of(layers);
+        let failure = self.failures(layers);
+        let rules = self.rules(layers, restore);
         let cases = layers.last().map(|layer| self.cases(layer, &rules)).unwrap_or_default();
         // Nothing is looked for that no rule asks about.
         let reads = rules.iter().flat_map(|rule: &Rule| rule.reads().cloned()).collect();
@@ -92,7 +92,14 @@ impl Compiler<'_> {
             return PolicyId { name: "none".into(), hash: hash.into() };
         };
         self.file = Arc::clone(&last.file);
-        let stem = || last.file.rsplit('/').next().and_then(|name| name.split('.').next()).unwrap_or("policy").to_owned();
+        let stem = || {
+            last.file
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.split('.').next())
+                .unwrap_or("policy")
+                .to_owned()
+        };
         let name = last.raw.name.as_ref().map_or_else(stem, |name| self.checked_name(name));
         PolicyId { name: name.into(), hash: hash.into() }
     }
@@ -113,7 +120,8 @@ impl Compiler<'_> {
     fn version(&mut self, layer: &Layer) {
         let version = &layer.raw.demur;
         if version.value != VERSION {
-            let message = format!("version {} of the format is not known; expected `demur: {VERSION}`", version.value);
+            let message =
+                format!("version {} of the format is not known; expected `demur: {VERSION}`", version.value);
             self.error(version, message);
         }
     }
@@ -215,7 +223,12 @@ impl Compiler<'_> {
                 // The place within a condition is known when it stands on one line as it is.
                 let single = !when.value.contains('\n');
                 let column = if single { column + error.offset as u64 } else { column };
-                self.errors.push(PolicyError { file: self.file.to_string(), line, column, message: error.message });
+                self.errors.push(PolicyError {
+                    file: self.file.to_string(),
+                    line,
+                    column,
+                    message: error.message,
+                });
                 None
             }
         }

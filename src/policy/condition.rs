@@ -63,7 +63,13 @@ impl Condition {
         let mut checker = check::Checker::new(known, &places);
         checker.condition(&mut expr)?;
         let (signals, facts) = checker.finish();
-        let signals = signals.into_iter().map(|name| { let place = place_of(&name); (name, place) }).collect();
+        let signals = signals
+            .into_iter()
+            .map(|name| {
+                let place = place_of(&name);
+                (name, place)
+            })
+            .collect();
         Ok(Self { source: source.to_owned(), expr, signals, facts })
     }
 

@@ -48,8 +48,11 @@ impl Policy {
             }
             hits.push(self.hit(rule, segments));
         }
-        let failures: Vec<(Failure, OnFailure)> =
-            evidence.failures.iter().map(|failure| (failure.clone(), self.on_failure(failure.detector))).collect();
+        let failures: Vec<(Failure, OnFailure)> = evidence
+            .failures
+            .iter()
+            .map(|failure| (failure.clone(), self.on_failure(failure.detector)))
+            .collect();
         if failures.iter().any(|(_, outcome)| *outcome == OnFailure::Closed) {
             hits.push(self.unavailable());
         }
@@ -76,7 +79,9 @@ impl Policy {
     fn tables(&self, evidence: &Evidence<'_>) -> Vec<Option<Vec<f64>>> {
         let mut tables: Vec<Option<Vec<f64>>> = vec![None; evidence.segments.len()];
         for finding in evidence.findings {
-            let Some(place) = self.table.iter().position(|signal| *signal == finding.signal) else { continue };
+            let Some(place) = self.table.iter().position(|signal| *signal == finding.signal) else {
+                continue;
+            };
             let Some(table) = tables.get_mut(finding.segment) else { continue };
             let value = &mut table.get_or_insert_with(|| vec![0.0; self.table.len()])[place];
             if self.scores[place] {
@@ -151,7 +156,12 @@ fn taken_out<'a>(
     };
     evidence.findings.iter().filter(of_rule).filter_map(|finding| {
         let span = finding.span.clone()?;
-        Some(Redaction { segment: finding.segment, span, signal: Arc::clone(&finding.signal), restore: rule.restore })
+        Some(Redaction {
+            segment: finding.segment,
+            span,
+            signal: Arc::clone(&finding.signal),
+            restore: rule.restore,
+        })
     })
 }
 

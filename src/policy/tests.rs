@@ -11,7 +11,13 @@ use crate::{
 };
 
 fn catalog() -> Catalog {
-    let signal = |name: &str, kind, detector, hazard| SignalInfo { name: name.into(), kind, detector, hazard, about: "".into() };
+    let signal = |name: &str, kind, detector, hazard| SignalInfo {
+        name: name.into(),
+        kind,
+        detector,
+        hazard,
+        about: "".into(),
+    };
     Catalog {
         signals: vec![
             signal("pii.credit_card", SignalKind::Count, "pii", Some(Hazard::Privacy)),
@@ -37,8 +43,15 @@ fn found(signal: &str, segment: usize, span: std::ops::Range<usize>, score: f32)
 }
 
 fn judge(policy: &Policy, findings: &[Finding]) -> Verdict {
-    let segments = [Segment::bare(Direction::Input, "first text"), Segment::bare(Direction::Input, "second text")];
-    policy.judge(Evidence { direction: Direction::Input, segments: &segments, languages: &[], findings, failures: &[] })
+    let segments =
+        [Segment::bare(Direction::Input, "first text"), Segment::bare(Direction::Input, "second text")];
+    policy.judge(Evidence {
+        direction: Direction::Input,
+        segments: &segments,
+        languages: &[],
+        findings,
+        failures: &[],
+    })
 }
 
 const CARDS: &str = "
@@ -82,7 +95,8 @@ fn counts_are_counted_in_each_segment() {
 fn overlapping_redactions_become_one() {
     let findings = [found("pii.credit_card", 0, 0..4, 1.0), found("pii.credit_card", 0, 2..9, 1.0)];
     let redactions = judge(&policy(CARDS), &findings).redactions;
-    assert_eq!(redactions.iter().map(|r| r.span.clone()).collect::<Vec<_>>(), [0..9]);
+    let spans: Vec<_> = redactions.iter().map(|r| (r.span.start, r.span.end)).collect();
+    assert_eq!(spans, [(0, 9)]);
 }
 
 #[test]
@@ -100,7 +114,13 @@ fn a_failed_detector_closes_unless_the_policy_says_open() {
     let failures = [Failure { detector: "pii", reason: FailureReason::Late }];
     let segments = [Segment::bare(Direction::Input, "x")];
     let judge = |policy: &Policy| {
-        policy.judge(Evidence { direction: Direction::Input, segments: &segments, languages: &[], findings: &[], failures: &failures })
+        policy.judge(Evidence {
+            direction: Direction::Input,
+            segments: &segments,
+            languages: &[],
+            findings: &[],
+            failures: &failures,
+        })
     };
     let closed = judge(&policy("rules: []"));
     assert_eq!(closed.action, Action::Refuse);
@@ -157,7 +177,10 @@ fn a_policy_extends_another_and_overrides_by_id() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("base.yaml", &format!("demur: 1\nname: base\n{CARDS}"));
-    write("top.yaml", "demur: 1\nname: top\nextends: base\nrules:\n  - {id: cards, on: [input], when: pii.credit_card > 5, do: refuse}\n");
+    write(
+        "top.yaml",
+        "demur: 1\nname: top\nextends: base\nrules:\n  - {id: cards, on: [input], when: pii.credit_card > 5, do: refuse}\n",
+    );
     let top = Policy::load(&folder.path().join("top.yaml"), &catalog()).unwrap();
     assert_eq!((&*top.id().name, top.rules().len(), top.sources().len()), ("top", 4, 2));
     assert_eq!(judge(&top, &[found("pii.credit_card", 0, 0..1, 1.0)]).action, Action::Allow);
@@ -171,15 +194,18 @@ fn a_policy_extends_another_and_overrides_by_id() {
 
 #[test]
 fn only_searches_that_a_rule_reads_are_made() {
-    let policy = policy("lists: {a: [x, no, 12], b: [y]}\nrules:\n  - {id: a, on: [input], when: list.a > 0, do: log}\n");
+    let policy = policy(
+        "lists: {a: [x, no, 12], b: [y]}\nrules:\n  - {id: a, on: [input], when: list.a > 0, do: log}\n",
+    );
     assert_eq!(policy.patterns().len(), 1);
     assert_eq!(policy.reads().iter().map(|name| &**name).collect::<Vec<_>>(), ["list.a"]);
 }
 
 fn any_finding() -> impl Strategy<Value = Finding> {
     let signal = prop::sample::select(vec!["pii.credit_card", "pii.email", "guard.suicide_self_harm"]);
-    (signal, 0..2_usize, 0..5_usize, 1..5_usize, 0.0..1.0_f32)
-        .prop_map(|(signal, segment, start, length, score)| found(signal, segment, start..start + length, score))
+    (signal, 0..2_usize, 0..5_usize, 1..5_usize, 0.0..1.0_f32).prop_map(
+        |(signal, segment, start, length, score)| found(signal, segment, start..start + length, score),
+    )
 }
 
 const FACTS_TOO: [&str; 6] = [

@@ -13,7 +13,8 @@ use tracing_subscriber::{EnvFilter, filter::ParseError};
 pub fn init(directives: &str, json: bool) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(directives)?;
     let terminal = io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(terminal);
     // A second call (in tests) keeps the first one's logger.
     let _ = if json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()

@@ -176,10 +176,14 @@ impl UpstreamConfig {
             return Err(wrong("the URL must begin with `http://` or `https://` and name a host".to_owned()));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("the URL holds credentials; give them as `key`, `key_env` or `key_file`".to_owned()));
+            return Err(wrong(
+                "the URL holds credentials; give them as `key`, `key_env` or `key_file`".to_owned(),
+            ));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("the URL has a query or fragment; expected a base that paths are put behind".to_owned()));
+            return Err(wrong(
+                "the URL has a query or fragment; expected a base that paths are put behind".to_owned(),
+            ));
         }
         Ok(url.as_str().trim_end_matches('/').to_owned())
     }

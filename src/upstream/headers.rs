@@ -52,7 +52,11 @@ fn without(headers: &HeaderMap, dropped: &[HeaderName]) -> HeaderMap {
     let passes = |name: &HeaderName| {
         !HOP_BY_HOP.contains(name) && !dropped.contains(name) && !named.iter().any(|n| n == name.as_str())
     };
-    headers.iter().filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    headers
+        .iter()
+        .filter(|(name, _)| passes(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 #[cfg(test)]

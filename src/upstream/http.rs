@@ -101,7 +101,11 @@ impl HttpUpstream {
         let result = self.exchange(ask).await;
         // A 429 is a healthy server that has enough to do; 5xx is not.
         let healthy = matches!(&result, Ok(reply) if !reply.status.is_server_error());
-        if healthy { permit.succeeded() } else { permit.failed() }
+        if healthy {
+            permit.succeeded();
+        } else {
+            permit.failed();
+        }
         let open = i64::from(self.breaker.is_open());
         self.metrics.upstream_breaker_open.with_label_values(&[&self.config.name]).set(open);
         let outcome = match &result {
@@ -122,7 +126,8 @@ impl HttpUpstream {
             Some(name) => renamed(&ask.body, name).unwrap_or_else(|| ask.body.clone()),
             None => ask.body.clone(),
         };
-        let response = self.request(Method::POST, ask.path, headers, body, self.config.first_byte_timeout).await?;
+        let response =
+            self.request(Method::POST, ask.path, headers, body, self.config.first_byte_timeout).await?;
         answer::read(response, ask.stream, &self.config).await.map_err(|error| {
             let outcome = if matches!(error, UpstreamError::Timeout { .. }) { "timeout" } else { "broken" };
             // Something was answered: another attempt might do the work twice.
@@ -175,15 +180,20 @@ impl HttpUpstream {
     /// # Errors
     /// It does not say.
     pub async fn models(&self) -> Result<Vec<Value>, UpstreamError> {
-        let response = self.request(Method::GET, "/models", HeaderMap::new(), Bytes::new(), MODELS_TIMEOUT).await;
+        let response =
+            self.request(Method::GET, "/models", HeaderMap::new(), Bytes::new(), MODELS_TIMEOUT).await;
         let response = response.map_err(|failure| failure.error)?;
         let reply = answer::read(response, false, &self.config).await?;
-        let broken = |reason: &str| UpstreamError::Broken { upstream: self.config.name.clone(), reason: reason.to_owned() };
+        let broken = |reason: &str| UpstreamError::Broken {
+            upstream: self.config.name.clone(),
+            reason: reason.to_owned(),
+        };
         let super::ReplyBody::Whole(body) = reply.body else { return Err(broken("a stream for a list")) };
         if reply.status != StatusCode::OK {
             return Err(broken("no list of models"));
         }
-        let mut list: Value = serde_json::from_slice(&body).map_err(|_| broken("a list of models that is not JSON"))?;
+        let mut list: Value =
+            serde_json::from_slice(&body).map_err(|_| broken("a list of models that is not JSON"))?;
         match list["data"].take() {
             Value::Array(models) => Ok(models),
             _ => Err(broken("a list of models without `data`")),
@@ -200,7 +210,8 @@ fn renamed(body: &Bytes, name: &str) -> Option<Bytes> {
 
 fn own_headers(config: &UpstreamConfig) -> Result<HeaderMap, UpstreamConfigError> {
     let mut own = HeaderMap::new();
-    let wrong = |header: &str| UpstreamConfigError::Header { name: config.name.clone(), header: header.to_owned() };
+    let wrong =
+        |header: &str| UpstreamConfigError::Header { name: config.name.clone(), header: header.to_owned() };
     if let Some(key) = config.resolved_key()? {
         let mut value =
             HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| wrong("authorization"))?;

@@ -26,7 +26,8 @@ pub(super) fn is_transient(status: StatusCode) -> bool {
 /// (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015), or what the upstream asks for.
 /// `None` when it asks for more than is worth waiting.
 pub(super) fn pause(attempt: u32, answer: Option<&HeaderMap>) -> Option<Duration> {
-    let asked = answer.and_then(|headers| headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse::<u64>().ok());
+    let asked =
+        answer.and_then(|headers| headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse::<u64>().ok());
     match asked.map(Duration::from_secs) {
         Some(asked) if asked > LONGEST => None,
         Some(asked) => Some(asked),

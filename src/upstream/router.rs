@@ -178,8 +178,12 @@ fn model_object(name: &str, owner: &str) -> Value {
 /// Whether another upstream may do what this one did not: nothing was answered, and the request is not at fault.
 fn may_fall_back(error: &UpstreamError) -> bool {
     match error {
-        UpstreamError::Unavailable { .. } | UpstreamError::Overloaded { .. } | UpstreamError::Timeout { .. } => true,
-        UpstreamError::UnknownModel { .. } | UpstreamError::Invalid { .. } | UpstreamError::Broken { .. } => false,
+        UpstreamError::Unavailable { .. }
+        | UpstreamError::Overloaded { .. }
+        | UpstreamError::Timeout { .. } => true,
+        UpstreamError::UnknownModel { .. } | UpstreamError::Invalid { .. } | UpstreamError::Broken { .. } => {
+            false
+        }
     }
 }
 

@@ -100,10 +100,9 @@ impl ChatAnswer {
     /// text, so they go.
     pub fn replace(&mut self, pointer: &str, text: String) {
         lens::write(&mut self.json, pointer, text);
-        if let Some(choice) = pointer.split('/').nth(2).and_then(|i| self.json.pointer_mut(&format!("/choices/{i}"))) {
-            if let Some(logprobs) = choice.get_mut("logprobs") {
-                *logprobs = Value::Null;
-            }
+        let choice = pointer.split('/').nth(2).and_then(|i| self.json.pointer_mut(&format!("/choices/{i}")));
+        if let Some(logprobs) = choice.and_then(|choice| choice.get_mut("logprobs")) {
+            *logprobs = Value::Null;
         }
         self.changed = true;
     }

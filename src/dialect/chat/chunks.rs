@@ -21,7 +21,8 @@ pub(super) fn assemble(events: &[Bytes]) -> Result<Value, String> {
             done = true;
             break;
         }
-        let chunk: Value = serde_json::from_str(&data).map_err(|error| format!("an event that is not JSON: {error}"))?;
+        let chunk: Value =
+            serde_json::from_str(&data).map_err(|error| format!("an event that is not JSON: {error}"))?;
         if chunk.get("error").is_some_and(|error| !error.is_null()) {
             return Err("an error event in its stream".to_owned());
         }
@@ -50,9 +51,11 @@ fn add_chunk(completion: &mut Value, chunk: &Value) -> Result<(), String> {
     }
     for choice in chunk["choices"].as_array().into_iter().flatten() {
         let index = choice["index"].as_u64().and_then(|i| usize::try_from(i).ok()).unwrap_or(0);
-        let whole = slot(&mut completion["choices"], index, |i| {
-            json!({"index": i, "message": {"role": "assistant", "content": null}, "logprobs": null, "finish_reason": null})
-        })?;
+        let whole = slot(
+            &mut completion["choices"],
+            index,
+            |i| json!({"index": i, "message": {"role": "assistant", "content": null}, "logprobs": null, "finish_reason": null}),
+        )?;
         add_choice(whole, choice)?;
     }
     Ok(())

@@ -62,7 +62,8 @@ impl ChatRequest {
         };
         check_messages(body.get("messages"))?;
         let n = usize::try_from(n).expect("at most 128");
-        let mut request = Self { bytes, changed: false, model, stream, include_usage, n, wants_moderation, json };
+        let mut request =
+            Self { bytes, changed: false, model, stream, include_usage, n, wants_moderation, json };
         if wants_moderation {
             // Ours to answer; an upstream that knows the field would moderate a second time.
             request.remove("moderation");
@@ -149,7 +150,9 @@ fn parse_json(bytes: &[u8]) -> Result<Value, BadBody> {
 
 fn check_messages(messages: Option<&Value>) -> Result<(), BadBody> {
     let messages = match messages {
-        None | Some(Value::Null) => return Err(BadBody::at("messages", "missing required parameter: `messages`")),
+        None | Some(Value::Null) => {
+            return Err(BadBody::at("messages", "missing required parameter: `messages`"));
+        }
         Some(Value::Array(messages)) => messages,
         Some(other) => return Err(wrong_type("messages", "an array of messages", other)),
     };
@@ -167,7 +170,8 @@ fn check_message(at: &str, message: &Value) -> Result<(), BadBody> {
     match &message["role"] {
         Value::String(name) if role(name).is_some() => {}
         Value::String(_) => {
-            let message = format!("unknown role in `{role_at}`; expected system, developer, user, assistant or tool");
+            let message =
+                format!("unknown role in `{role_at}`; expected system, developer, user, assistant or tool");
             return Err(BadBody::at(role_at, message));
         }
         other => return Err(wrong_type(&role_at, "a role's name", other)),
@@ -178,10 +182,12 @@ fn check_message(at: &str, message: &Value) -> Result<(), BadBody> {
         Value::Array(parts) => parts.iter().enumerate().try_for_each(|(i, part)| {
             let part_at = format!("{content_at}[{i}]");
             match part {
-                Value::Object(part) if part.get("type").is_some_and(Value::is_string) => match part.get("text") {
-                    None | Some(Value::String(_)) => Ok(()),
-                    Some(other) => Err(wrong_type(&format!("{part_at}.text"), "a string", other)),
-                },
+                Value::Object(part) if part.get("type").is_some_and(Value::is_string) => {
+                    match part.get("text") {
+                        None | Some(Value::String(_)) => Ok(()),
+                        Some(other) => Err(wrong_type(&format!("{part_at}.text"), "a string", other)),
+                    }
+                }
                 Value::Object(_) => Err(BadBody::at(&part_at, format!("`{part_at}` has no `type`"))),
                 other => Err(wrong_type(&part_at, "an object with a `type`", other)),
             }

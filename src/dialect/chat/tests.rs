@@ -25,10 +25,12 @@ fn an_unchanged_body_keeps_its_bytes() {
 
 #[test]
 fn a_changed_body_keeps_its_unknown_fields_in_order() {
-    let mut request =
-        request(&json!({"zeta": 1, "model": "m", "messages": [{"role": "user", "content": "old", "x": [2]}], "alpha": {"b": null}}));
+    let mut request = request(
+        &json!({"zeta": 1, "model": "m", "messages": [{"role": "user", "content": "old", "x": [2]}], "alpha": {"b": null}}),
+    );
     request.replace("/messages/0/content", "new".to_owned());
-    let expected = r#"{"zeta":1,"model":"m","messages":[{"role":"user","content":"new","x":[2]}],"alpha":{"b":null}}"#;
+    let expected =
+        r#"{"zeta":1,"model":"m","messages":[{"role":"user","content":"new","x":[2]}],"alpha":{"b":null}}"#;
     assert_eq!(request.to_bytes(), expected.as_bytes());
 }
 
@@ -87,7 +89,9 @@ fn guidance_stands_behind_the_operators_own() {
 
 #[test]
 fn a_moderation_block_is_ours_to_answer() {
-    let request = request(&json!({"model": "m", "moderation": {"model": "omni"}, "messages": [{"role": "user", "content": "c"}]}));
+    let request = request(
+        &json!({"model": "m", "moderation": {"model": "omni"}, "messages": [{"role": "user", "content": "c"}]}),
+    );
     assert!(request.wants_moderation);
     assert!(!String::from_utf8_lossy(&request.to_bytes()).contains("moderation"));
 }
@@ -103,10 +107,22 @@ fn what_is_wrong_is_named() {
         (r#"{"model":"m"}"#, Some("messages"), "missing"),
         (r#"{"model":"m","messages":"hi"}"#, Some("messages"), "a string"),
         (r#"{"model":"m","messages":[]}"#, Some("messages"), "empty"),
-        (r#"{"model":"m","messages":[{"role":"boss","content":"x"}]}"#, Some("messages[0].role"), "unknown role"),
-        (r#"{"model":"m","messages":[{"role":"user","content":5}]}"#, Some("messages[0].content"), "a number"),
+        (
+            r#"{"model":"m","messages":[{"role":"boss","content":"x"}]}"#,
+            Some("messages[0].role"),
+            "unknown role",
+        ),
+        (
+            r#"{"model":"m","messages":[{"role":"user","content":5}]}"#,
+            Some("messages[0].content"),
+            "a number",
+        ),
         (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"n":0}"#, Some("n"), "from 1 to"),
-        (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream":"yes"}"#, Some("stream"), "a boolean"),
+        (
+            r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream":"yes"}"#,
+            Some("stream"),
+            "a boolean",
+        ),
     ];
     for (body, param, message) in cases {
         let (found_param, found) = error(body);
@@ -123,7 +139,8 @@ fn bad_bytes_and_deep_nesting_are_refused() {
 }
 
 fn events(chunks: &[Value]) -> Vec<Bytes> {
-    let mut events: Vec<Bytes> = chunks.iter().map(|chunk| Bytes::from(format!("data: {chunk}\n\n"))).collect();
+    let mut events: Vec<Bytes> =
+        chunks.iter().map(|chunk| Bytes::from(format!("data: {chunk}\n\n"))).collect();
     events.push(Bytes::from_static(b"data: [DONE]\n\n"));
     events
 }
@@ -138,7 +155,10 @@ fn stream() -> Vec<Bytes> {
         chunk(&json!({"role": "assistant", "content": ""}), None),
         chunk(&json!({"content": "Hel"}), None),
         chunk(&json!({"content": "lo"}), None),
-        chunk(&json!({"tool_calls": [{"index": 0, "id": "t", "type": "function", "function": {"name": "f", "arguments": "{\"a"}}]}), None),
+        chunk(
+            &json!({"tool_calls": [{"index": 0, "id": "t", "type": "function", "function": {"name": "f", "arguments": "{\"a"}}]}),
+            None,
+        ),
         chunk(&json!({"tool_calls": [{"index": 0, "function": {"arguments": "\":1}"}}]}), None),
         chunk(&json!({}), Some("tool_calls")),
         json!({"id": "c1", "choices": [], "usage": {"total_tokens": 9}}),

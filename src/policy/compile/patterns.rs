@@ -28,13 +28,15 @@ impl Compiler<'_> {
                 if words.iter().all(|word| word.trim().is_empty()) {
                     self.error(list, format!("the list `{name}` has no words"));
                 }
-                let pattern = self.pattern("list", name, list, hazard.as_deref(), Matcher::Words(words.clone()));
+                let pattern =
+                    self.pattern("list", name, list, hazard.as_deref(), Matcher::Words(words.clone()));
                 all.insert(pattern.signal.to_string(), pattern);
             }
             for (name, pattern) in &layer.raw.patterns {
                 let RawSearch(FullSearch { any, hazard }) = &pattern.value;
                 self.regexes(name, pattern, any);
-                let made = self.pattern("pattern", name, pattern, hazard.as_deref(), Matcher::Regex(any.clone()));
+                let made =
+                    self.pattern("pattern", name, pattern, hazard.as_deref(), Matcher::Regex(any.clone()));
                 all.insert(made.signal.to_string(), made);
             }
         }
@@ -61,7 +63,10 @@ impl Compiler<'_> {
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         };
         if !identifier(name) {
-            self.error(place, format!("`{name}` can't be named in a condition: expected letters, digits and `_`"));
+            self.error(
+                place,
+                format!("`{name}` can't be named in a condition: expected letters, digits and `_`"),
+            );
         }
         let hazard: Option<Hazard> = hazard.and_then(|name| self.hazard(name, place));
         Pattern { signal: format!("{group}.{name}").into(), hazard, matcher }
@@ -81,8 +86,12 @@ impl Compiler<'_> {
                 Err(error) => {
                     // The last line says what is wrong; those above draw it.
                     let error = error.to_string();
-                    let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                    self.error(place, format!("the pattern `{name}` has a wrong regular expression `{regex}`: {reason}"));
+                    let reason =
+                        error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                    self.error(
+                        place,
+                        format!("the pattern `{name}` has a wrong regular expression `{regex}`: {reason}"),
+                    );
                 }
             }
         }

@@ -68,7 +68,8 @@ impl<'a> Checker<'a> {
         if found == wanted {
             return Ok(());
         }
-        let hint = if wanted == Kind::Bool && found == Kind::Number { "; compare it, such as `> 0`" } else { "" };
+        let hint =
+            if wanted == Kind::Bool && found == Kind::Number { "; compare it, such as `> 0`" } else { "" };
         Err(self.error(expr.id, format!("expected {}, found {}{hint}", wanted.name(), found.name())))
     }
 
@@ -78,8 +79,9 @@ impl<'a> Checker<'a> {
             Expr::Literal(literal) => self.literal(id, literal),
             Expr::Ident(name) => self.fact(id, name),
             Expr::Select(_) => {
-                let (name, id) = qualified_name(expr)
-                    .ok_or_else(|| self.error(id, "only signals have parts, such as `pii.email`".to_owned()))?;
+                let (name, id) = qualified_name(expr).ok_or_else(|| {
+                    self.error(id, "only signals have parts, such as `pii.email`".to_owned())
+                })?;
                 let signal = self.signal(id, &name)?;
                 expr.expr = Expr::Ident(signal.to_string());
                 self.signals.insert(signal);
@@ -91,13 +93,20 @@ impl<'a> Checker<'a> {
                     let found = match self.kind(item)? {
                         Kind::Number => Element::Number,
                         Kind::Text => Element::Text,
-                        other => return Err(self.error(item.id, format!("a list holds texts or numbers, found {}", other.name()))),
+                        other => {
+                            return Err(self.error(
+                                item.id,
+                                format!("a list holds texts or numbers, found {}", other.name()),
+                            ));
+                        }
                     };
                     if *element.get_or_insert(found) != found {
                         return Err(self.error(item.id, "a list holds texts or numbers, not both".to_owned()));
                     }
                 }
-                element.map(Kind::List).ok_or_else(|| self.error(id, "an empty list never matches".to_owned()))
+                element
+                    .map(Kind::List)
+                    .ok_or_else(|| self.error(id, "an empty list never matches".to_owned()))
             }
             Expr::Call(_) => self.call(expr),
             _ => Err(self.error(id, "maps, messages and macros have no use in a condition".to_owned())),
@@ -151,7 +160,8 @@ impl<'a> Checker<'a> {
         let Expr::Call(call) = &mut expr.expr else { unreachable!("only called for calls") };
         if let Some(target) = &mut call.target {
             if !METHODS.contains(&call.func_name.as_str()) {
-                let message = format!("unknown function `{}`{}", call.func_name, suggest(&call.func_name, METHODS));
+                let message =
+                    format!("unknown function `{}`{}", call.func_name, suggest(&call.func_name, METHODS));
                 return Err(self.error(id, message));
             }
             self.expect(target, Kind::Text)?;
@@ -202,7 +212,9 @@ impl<'a> Checker<'a> {
                 self.expect(otherwise, kind)?;
                 Ok(kind)
             }
-            (name, _) => Err(self.error(id, format!("`{}` can't be used in a condition", name.trim_matches('_')))),
+            (name, _) => {
+                Err(self.error(id, format!("`{}` can't be used in a condition", name.trim_matches('_'))))
+            }
         }
     }
 

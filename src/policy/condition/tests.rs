@@ -73,7 +73,10 @@ fn facts_are_texts() {
 #[test]
 fn mistakes_have_a_place_and_a_suggestion() {
     let (offset, message) = error("pii.credit_crad > 0");
-    assert_eq!((offset, message.as_str()), (0, "unknown signal `pii.credit_crad`; did you mean `pii.credit_card`?"));
+    assert_eq!(
+        (offset, message.as_str()),
+        (0, "unknown signal `pii.credit_crad`; did you mean `pii.credit_card`?")
+    );
     assert!(error("guard.harm").1.contains("compare it"));
     assert!(error("guard.harm == 'x'").1.contains("expected a number, found a text"));
     assert!(error("langauge == 'de'").1.contains("did you mean `language`"));

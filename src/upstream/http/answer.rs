@@ -29,7 +29,8 @@ pub(super) async fn read(
         let body = error_body(whole(body, MAX_ERROR, config).await.unwrap_or_default(), parts.status, config);
         return Ok(Reply { status: parts.status, headers: passed, upstream, body: ReplyBody::Whole(body) });
     }
-    let broken = |reason: &str| UpstreamError::Broken { upstream: upstream.clone(), reason: reason.to_owned() };
+    let broken =
+        |reason: &str| UpstreamError::Broken { upstream: upstream.clone(), reason: reason.to_owned() };
     let body = match content_type(&parts.headers) {
         ContentType::Json => ReplyBody::Whole(whole(body, MAX_WHOLE, config).await?),
         ContentType::Events if stream => ReplyBody::Events(events(body, config)),
@@ -89,7 +90,10 @@ async fn next(body: &mut Incoming, config: &UpstreamConfig) -> Result<Option<Byt
 }
 
 /// Pieces as they arrive; after an error nothing more.
-fn events(body: Incoming, config: &UpstreamConfig) -> stream::BoxStream<'static, Result<Bytes, UpstreamError>> {
+fn events(
+    body: Incoming,
+    config: &UpstreamConfig,
+) -> stream::BoxStream<'static, Result<Bytes, UpstreamError>> {
     stream::unfold(Some((body, config.clone())), |state| async move {
         let (mut body, config) = state?;
         match next(&mut body, &config).await {
