@@ -2,8 +2,9 @@
 
 use std::{
     io::{IsTerminal, stderr},
+    os::unix::process::CommandExt,
     path::PathBuf,
-    process::ExitCode,
+    process::{Command, ExitCode},
 };
 
 use anyhow::Context;
@@ -12,6 +13,7 @@ use crate::{
     app::{self, App},
     config::{self, LogFormat, Settings},
     http::serve::Drained,
+    nn::threads,
     telemetry,
 };
 
@@ -47,6 +49,9 @@ pub(super) fn run(args: Args) -> ExitCode {
 
 fn serve(args: Args) -> anyhow::Result<Drained> {
     let config = config::resolve(args.settings, args.config.as_deref())?;
+    if let Some(local) = &config.local {
+        with_threads(local.threads)?;
+    }
     let json = config.log_format.map_or_else(|| !stderr().is_terminal(), |format| format == LogFormat::Json);
     telemetry::log::init(&config.log, json).context("`log`")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -59,4 +64,16 @@ fn serve(args: Args) -> anyhow::Result<Drained> {
     // A generation that ignores its cancelled client must not hold the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     drained
+}
+
+/// Starts this program over with the number of threads for the networks in its environment, which is the only
+/// place where candle looks for it (see [`threads`]). The process stays the same one for whoever started it.
+fn with_threads(wanted: Option<usize>) -> anyhow::Result<()> {
+    if std::env::var_os(threads::VARIABLE).is_some() {
+        return Ok(());
+    }
+    let mut again = Command::new(std::env::current_exe().context("can't find this program's own file")?);
+    again.args(std::env::args_os().skip(1)).env(threads::VARIABLE, threads::setting(wanted));
+    // It comes back only when it fails.
+    Err(again.exec()).context("can't start over with `threads` set")
 }

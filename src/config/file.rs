@@ -162,7 +162,7 @@ fn upstreams(settings: &Settings) -> Result<Vec<UpstreamConfig>, ConfigError> {
         (Some(_), Some(_)) => {
             Err(ConfigError::Conflict("`upstream` and `upstreams` are both set; use one".to_owned()))
         }
-        (None, Some(list)) => Ok(list.0.clone()),
+        (None, Some(list)) => list.0.iter().cloned().map(with_key).collect(),
         (Some(url), None) => {
             let mut single = UpstreamConfig::single(url);
             single.key = settings.upstream_key.clone().map(Secret::new);
@@ -171,4 +171,25 @@ fn upstreams(settings: &Settings) -> Result<Vec<UpstreamConfig>, ConfigError> {
         }
         (None, None) => Ok(Vec::new()),
     }
+}
+
+/// An upstream with the key that its `key_env` names.
+fn with_key(mut upstream: UpstreamConfig) -> Result<UpstreamConfig, ConfigError> {
+    let given = [upstream.key.is_some(), upstream.key_env.is_some(), upstream.key_file.is_some()];
+    if given.into_iter().filter(|given| *given).count() > 1 {
+        let name = &upstream.name;
+        return Err(ConfigError::Conflict(format!(
+            "upstream `{name}`: use only one of `key`, `key_env` and `key_file`"
+        )));
+    }
+    if let Some(variable) = &upstream.key_env {
+        let key = std::env::var(variable).map_err(|_| {
+            let name = &upstream.name;
+            ConfigError::Conflict(format!(
+                "upstream `{name}`: `key_env` names `{variable}`, which is not set"
+            ))
+        })?;
+        upstream.key = Some(Secret::new(key.trim()));
+    }
+    Ok(upstream)
 }

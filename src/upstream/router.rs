@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use ::http::StatusCode;
 use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 use wildmatch::WildMatch;
@@ -116,7 +117,7 @@ impl Upstreams {
         for (i, upstream) in order.iter().enumerate() {
             let is_last = i + 1 == order.len();
             match upstream.send(&ask).await {
-                Ok(reply) if reply.status.is_server_error() && !is_last => last = Some(Ok(reply)),
+                Ok(reply) if is_ill(reply.status) && !is_last => last = Some(Ok(reply)),
                 Ok(reply) => return Ok(reply),
                 Err(error) if may_fall_back(&error) && !is_last => {
                     tracing::warn!(upstream = upstream.name(), %error, "falling back to the next upstream");
@@ -162,6 +163,7 @@ impl Upstreams {
                     let ours = |model: &Value| model["id"].as_str().is_some_and(|id| upstream.closeness(id).is_some());
                     listed.into_iter().filter(ours).collect()
                 }
+                Upstream::Local(local) => vec![model_object(local.name(), "demur")],
                 _ => upstream.models().into_iter().map(|name| model_object(name, upstream.name())).collect::<Vec<_>>(),
             }
         });
@@ -173,6 +175,11 @@ impl Upstreams {
 
 fn model_object(name: &str, owner: &str) -> Value {
     json!({"id": name, "object": "model", "created": 0, "owned_by": owner})
+}
+
+/// Whether the answer is about the upstream rather than the request: another one may do better.
+fn is_ill(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 /// Whether another upstream may do what this one did not: nothing was answered, and the request is not at fault.

@@ -7,3 +7,4 @@ mod life;
 mod stream;
 mod support;
 mod surface;
+mod upstreams;

@@ -63,6 +63,11 @@ impl Model {
         Self { url, state }
     }
 
+    /// Answers like this from now on.
+    pub(crate) fn change(&self, script: Script) {
+        *self.state.script.lock().unwrap() = script;
+    }
+
     /// The bodies it was sent.
     pub(crate) fn bodies(&self) -> Vec<Bytes> {
         self.state.asked.lock().unwrap().iter().map(|(_, body)| body.clone()).collect()
