@@ -2,7 +2,6 @@
 
 mod reload;
 mod rules;
-#[cfg(unix)]
 mod signals;
 
 use std::sync::{Arc, atomic::AtomicBool};
@@ -24,7 +23,6 @@ use crate::{
     },
 };
 pub use rules::{Loader, find};
-#[cfg(unix)]
 pub use signals::stop;
 
 /// A gateway that is built and bound, ready to serve.

@@ -42,7 +42,6 @@ pub(super) fn watch(
             .watch(&folder, RecursiveMode::NonRecursive)
             .with_context(|| format!("can't watch `{}`", folder.display()))?;
     }
-    #[cfg(unix)]
     super::signals::on_hangup(asked, stop.clone())?;
     let (state, loader, stop) = (Arc::clone(state), Arc::clone(loader), stop.clone());
     tokio::spawn(async move {
