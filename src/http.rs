@@ -18,7 +18,6 @@ use std::{
 };
 
 use axum::{Json, Router, middleware, routing::get};
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -83,15 +82,12 @@ pub fn traffic(state: &State) -> Router {
         .routes(routes!(models::list))
         .split_for_parts();
     let guarded = guarded
-        // Innermost first: a request has a key before it counts against that key's rate.
-        .layer(middleware::from_fn_with_state(Arc::clone(state), layers::shed))
-        .layer(middleware::from_fn_with_state(Arc::clone(state), layers::authorise));
+        .layer(middleware::from_fn_with_state(Arc::clone(state), layers::admit));
     Router::new()
         .merge(guarded)
         .route("/openapi.json", get(move || std::future::ready(Json(api.clone()))))
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
-        .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(Arc::clone(state), layers::record))
         .with_state(Arc::clone(state))
 }

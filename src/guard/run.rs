@@ -25,7 +25,7 @@ pub(super) struct Outcome {
     pub(super) took: Duration,
 }
 
-/// Undoes disguises, then runs every detector side by side until the deadline.
+/// Undoes disguises, then runs every detector side by side until the deadline. The outcomes come in that order.
 pub(super) async fn all(
     detectors: &[Arc<dyn Detector>],
     exchange: Exchange,
@@ -48,7 +48,7 @@ pub(super) async fn all(
         Ok(task) => (Arc::new(task), Ok(Vec::new())),
         Err(task) => (Arc::new(task), Err(FailureReason::Error)),
     };
-    let mut outcomes = vec![Outcome { detector: "disguise", result: prepared, took: started.elapsed() }];
+    let mut outcomes = vec![Outcome { detector: super::DISGUISE, result: prepared, took: started.elapsed() }];
     outcomes.extend(join_all(detectors.iter().map(|detector| one(detector, &task, offload))).await);
     (task, outcomes)
 }

@@ -1,6 +1,6 @@
 //! Every error a client can get: status and wording live together here, in OpenAI's error shape.
 
-use std::{any::Any, time::Duration};
+use std::time::Duration;
 
 use axum::{
     http::{HeaderValue, Method, StatusCode, Uri, header},
@@ -176,7 +176,7 @@ pub(super) async fn no_method(method: Method, uri: Uri) -> ApiError {
 }
 
 /// A bug of ours: the panic's own message may quote text, so it goes nowhere.
-pub(super) fn panicked(_panic: Box<dyn Any + Send>) -> Response {
+pub(super) fn panicked() -> Response {
     tracing::error!("a request handler panicked");
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, SERVER, None, "internal error").into_response()
 }

@@ -1,17 +1,21 @@
 //! The layers around the routes: who calls, how many at once, and what is written down about it.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
 use axum::{
     body::{Body, Bytes},
     extract::{MatchedPath, Request, State as Extract},
     http::{HeaderName, HeaderValue},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use http_body::Body as _;
-use uuid::Uuid;
+use uuid::Builder;
 
 use super::{
     State,
@@ -50,7 +54,9 @@ pub(super) async fn record(Extract(state): Extract<State>, mut request: Request,
     let surface =
         request.extensions().get::<MatchedPath>().map_or("unmatched", |path| surface(path.as_str()));
     let in_flight = InFlight::new(&state);
-    let mut response = next.run(request).await;
+    // A bug must not take the connection down: its other requests are not at fault.
+    let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let mut response = answering.await.unwrap_or_else(|_| error::panicked());
     let policy =
         response.extensions().get::<JudgedBy>().map_or_else(|| "none".into(), |by| Arc::clone(&by.0));
     let code = response.status().as_u16();
@@ -107,12 +113,18 @@ fn request_id(request: &Request) -> Arc<str> {
     let sent = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     match sent.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && !id.contains(' ')) {
         Some(id) => id.into(),
-        None => Uuid::now_v7().simple().to_string().into(),
+        None => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+            // Not `Uuid::now_v7`: it asks the system for its random bytes, every time.
+            Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid().simple().to_string().into()
+        }
     }
 }
 
-/// Lets known keys in, at their rate.
-pub(super) async fn authorise(
+/// Lets known keys in at their rate, sheds load beyond the limit, and gives up on requests that take too long to
+/// begin answering. One layer: each costs every request a few allocations.
+pub(super) async fn admit(
     Extract(state): Extract<State>,
     mut request: Request,
     next: Next,
@@ -125,20 +137,12 @@ pub(super) async fn authorise(
         }
         Access::Denied(found) => return Err(error::unauthorised(found)),
     }
-    Ok(next.run(request).await)
-}
-
-/// Sheds load beyond the limit, and gives up on requests that take too long to begin answering.
-pub(super) async fn shed(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
     // The gauge counts this request too.
     if state.metrics.in_flight.get() > i64::try_from(state.limits.in_flight).unwrap_or(i64::MAX) {
-        return error::overloaded().into_response();
+        return Err(error::overloaded());
     }
     let limit = state.limits.request_timeout;
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => error::timed_out(limit).into_response(),
-    }
+    tokio::time::timeout(limit, next.run(request)).await.map_err(|_| error::timed_out(limit))
 }
 
 /// Reads a request's body within its limits and makes it a call of the gateway.

@@ -135,6 +135,9 @@ impl Upstreams {
 
     /// Those that name the model most closely: by priority, and by chance as the weights say within one.
     fn order(&self, model: &str, rng: &mut impl Rng) -> Vec<&Upstream> {
+        if let [only] = &*self.0 {
+            return only.closeness(model).map(|_| only).into_iter().collect();
+        }
         let close: Vec<(usize, &Upstream)> =
             self.0.iter().filter_map(|upstream| Some((upstream.closeness(model)?, upstream))).collect();
         let closest = close.iter().map(|(closeness, _)| *closeness).max();
