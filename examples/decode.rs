@@ -1,5 +1,5 @@
 //! Measures the model inside: `decode FILE.gguf [TOKENS]` prints tokens per second as a JSON object.
-//! `bench/decode.py` sets it beside llama.cpp. Threads: `RAYON_NUM_THREADS`.
+//! `benches/decode.py` sets it beside llama.cpp. Threads: `RAYON_NUM_THREADS`.
 
 use std::{path::PathBuf, time::Instant};
 

@@ -19,14 +19,17 @@ use crate::{
 
 /// Serve the guarded model.
 ///
-/// Without an upstream the small model inside answers as `demur-chat`; it is fetched when it is missing. With
-/// one, Demur stands in front of it:
+/// Without an upstream the small model inside answers as `demur-chat`; it is
+/// fetched when it is missing. With one, Demur stands in front of it:
 ///
 ///     demur serve --upstream http://127.0.0.1:8000/v1
 ///
-/// Every setting can be given as a flag, in the environment as DEMUR_*, or in demur.yaml (the flag's name with
-/// underscores); a flag beats the environment, the environment beats the file. Policies are read again when
-/// their files change, and on SIGHUP. SIGTERM and Ctrl-C let requests under way finish.
+/// Every setting can be given as a flag, in the environment as DEMUR_*, or in
+/// demur.yaml (the flag's name with underscores). A flag beats the environment,
+/// the environment beats the file.
+///
+/// Policies are read again when their files change, and on SIGHUP. SIGTERM and
+/// Ctrl-C let requests under way finish; a second one ends the process at once.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {

