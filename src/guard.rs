@@ -18,7 +18,7 @@ use prometheus::Histogram;
 
 use crate::{
     detect::{
-        Detector, OnText, Task, exfil::Exfil, pattern::PatternError, pattern::Patterns, pii::Pii,
+        Detector, OnText, Task, disguise, exfil::Exfil, pattern::PatternError, pattern::Patterns, pii::Pii,
         secrets::Secrets,
     },
     message::{Direction, Exchange, Segment},
