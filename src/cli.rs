@@ -40,8 +40,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => return serve::run(*args),
-        Command::Check(args) => check::run(args),
-        Command::Eval(args) => eval::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::Eval(args) => eval::run(&args),
         Command::Policy(args) => policy::run(args),
         Command::Models(args) => models::run(args),
         Command::Keys(args) => keys::run(&args),

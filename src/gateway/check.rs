@@ -12,7 +12,7 @@ use crate::{
         chat::ChatRequest,
         native::{CheckRequest, CheckResponse, VerdictBody},
     },
-    guard::{Judged, advice::Advice, set::Caller},
+    guard::{Judged, advice::Advice, reply::Replies, set::Caller},
     message::{Direction, Exchange, Segment},
 };
 
@@ -24,6 +24,14 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// What a verdict means for the user: in `language` (ISO 639-1) or else in that of the text, with help lines
+    /// of `region` (ISO 3166).
+    pub fn new(judged: Judged, replies: &Replies, language: Option<&str>, region: Option<&str>) -> Self {
+        let language = language.unwrap_or_else(|| answer::language(&judged.task.exchange));
+        let advice = Advice::new(&judged, replies, language, region);
+        Self { judged, advice }
+    }
+
     /// The answer on the wire.
     pub fn into_response(self) -> CheckResponse {
         CheckResponse {
@@ -57,10 +65,8 @@ impl Gateway {
         };
         let language = request.language.clone();
         let judged = guard.judge(exchange(request)?).await;
-        let language = language.as_deref().unwrap_or_else(|| answer::language(&judged.task.exchange));
         let region = self.settings.region.clone().or_else(|| region(&call.headers));
-        let advice = Advice::new(&judged, &rules.replies, language, region.as_deref());
-        Ok(Checked { judged, advice })
+        Ok(Checked::new(judged, &rules.replies, language.as_deref(), region.as_deref()))
     }
 }
 
