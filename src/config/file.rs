@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{LogFormat, Period, Settings};
+use super::{LogFormat, Period, Settings, values};
 use crate::{
     gateway, guard,
     guard::set::Route,
@@ -29,11 +29,15 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file is not of the form.
-    #[error("{path}: {message}", path = path.display())]
+    #[error("{path}:{line}:{column}: {message}", path = path.display())]
     Parse {
         /// Which file.
         path: PathBuf,
-        /// Line, column, what was found, what was expected.
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1.
+        column: u64,
+        /// What was found and what was expected.
         message: String,
     },
     /// Settings that contradict each other.
@@ -152,8 +156,12 @@ pub fn resolve(given: Settings, file: Option<&Path>) -> Result<Config, ConfigErr
 fn read(path: &Path) -> Result<Settings, ConfigError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
-    serde_saphyr::from_str(&text)
-        .map_err(|error| ConfigError::Parse { path: path.into(), message: error.to_string() })
+    values::yaml(&text).map_err(|(line, column, message)| ConfigError::Parse {
+        path: path.into(),
+        line,
+        column,
+        message,
+    })
 }
 
 /// The single upstream and the list say the same thing in two ways; both at once is a mistake.

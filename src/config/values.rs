@@ -1,8 +1,14 @@
 //! Values of settings that have a unit or a structure: `30s`, `4MiB`, YAML in one line.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{ffi::OsStr, fmt, marker::PhantomData, str::FromStr, time::Duration};
 
+use clap::{
+    Arg, Command,
+    builder::{TypedValueParser, ValueParserFactory},
+    error::ErrorKind,
+};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
+use serde_saphyr::Location;
 
 /// A length of time with its unit, such as `500ms`, `30s` or `10m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +67,43 @@ impl<T: DeserializeOwned> FromStr for Yaml<T> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        serde_saphyr::from_str(text).map(Self).map_err(|error| error.to_string())
+        yaml(text).map(Self).map_err(|(line, column, message)| format!("{line}:{column}: {message}"))
+    }
+}
+
+/// Reads YAML. An error is a line, a column and what is wrong there; it quotes nothing, for settings hold keys.
+pub(super) fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, (u64, u64, String)> {
+    serde_saphyr::from_str(text).map_err(|error| {
+        let place = error.location().unwrap_or(Location::UNKNOWN);
+        let message = error.without_snippet().to_string();
+        // The parser names the place in its words too.
+        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        (place.line(), place.column(), message)
+    })
+}
+
+/// clap quotes a wrong value; this parser's errors do not.
+#[derive(Clone, Debug)]
+pub struct YamlParser<T>(PhantomData<fn() -> T>);
+
+impl<T: DeserializeOwned + Clone + Send + Sync + 'static> ValueParserFactory for Yaml<T> {
+    type Parser = YamlParser<T>;
+
+    fn value_parser() -> Self::Parser {
+        YamlParser(PhantomData)
+    }
+}
+
+impl<T: DeserializeOwned + Clone + Send + Sync + 'static> TypedValueParser for YamlParser<T> {
+    type Value = Yaml<T>;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Yaml<T>, clap::Error> {
+        let text = value.to_str().ok_or_else(|| "it is no UTF-8".to_owned());
+        text.and_then(str::parse).map_err(|reason| {
+            let setting = arg.map(ToString::to_string).unwrap_or_default();
+            let message = format!("invalid YAML for `{setting}`: {reason}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
     }
 }
 
@@ -75,6 +117,14 @@ impl<T> fmt::Debug for Yaml<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_structure_is_told_by_its_place_and_not_quoted() {
+        let error =
+            Yaml::<Vec<crate::http::keys::KeyConfig>>::from_str("[{name: a, secret: hunter2}]").unwrap_err();
+        assert!(error.starts_with("1:12: ") && error.contains("secret"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
 
     #[test]
     fn sizes_have_units() {
