@@ -63,7 +63,7 @@ settings! {
     upstream_key_file: PathBuf;
 
     /// Several upstreams with routing, fallback and weights, as YAML: best given in demur.yaml
-    #[arg(long, env = "DEMUR_UPSTREAMS", value_name = "YAML", help_heading = "Upstreams")]
+    #[arg(long, env = "DEMUR_UPSTREAMS", value_name = "YAML", hide_env_values = true, help_heading = "Upstreams")]
     upstreams: Yaml<Vec<UpstreamConfig>>;
 
     /// Serve the model inside beside the upstreams [default: only when there is no upstream]

@@ -1,6 +1,10 @@
 //! Detectors turn segments into findings. They report; the policy decides.
 
+pub mod disguise;
+pub mod exfil;
+pub mod language;
 mod overlap;
+pub mod pattern;
 pub mod pii;
 pub mod secrets;
 pub mod view;
@@ -22,6 +26,8 @@ pub struct Task {
     pub exchange: Exchange,
     /// For each segment its views: first the text as it stands, then the readings that `disguise` uncovered.
     pub views: Vec<Vec<View>>,
+    /// The disguises that were found.
+    pub disguises: Vec<Finding>,
     /// When the answer is no longer of use.
     pub deadline: Instant,
 }
@@ -30,7 +36,15 @@ impl Task {
     /// A task whose segments are read as they stand.
     pub fn plain(exchange: Exchange, deadline: Instant) -> Self {
         let views = exchange.segments.iter().map(|segment| vec![View::plain(segment.text.clone())]).collect();
-        Self { exchange, views, deadline }
+        Self { exchange, views, disguises: Vec::new(), deadline }
+    }
+
+    /// A task whose segments are read through their disguises too.
+    pub fn prepare(exchange: Exchange, deadline: Instant) -> Self {
+        let uncovered =
+            exchange.segments.iter().enumerate().map(|(i, s)| disguise::uncover(&s.text, i, deadline));
+        let (views, disguises): (Vec<_>, Vec<_>) = uncovered.unzip();
+        Self { exchange, views, disguises: disguises.concat(), deadline }
     }
 
     /// Whether the deadline has passed.

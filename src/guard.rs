@@ -18,7 +18,7 @@ use prometheus::Histogram;
 
 use crate::{
     detect::{
-        Detector, OnText, Task, exfil::Exfil, pattern::PatternError, pattern::Patterns, pii::Pii,
+        Detector, OnText, Task, disguise, exfil::Exfil, pattern::PatternError, pattern::Patterns, pii::Pii,
         secrets::Secrets,
     },
     message::{Direction, Exchange, Segment},
@@ -26,9 +26,6 @@ use crate::{
     telemetry::Metrics,
     verdict::{Action, Failure, Finding, SignalInfo, Verdict},
 };
-
-/// The name under which the undoing of disguises counts.
-const DISGUISE: &str = "disguise";
 
 /// The detectors that every policy can read; shared by all guards of a process.
 #[derive(Clone)]
@@ -53,7 +50,7 @@ impl Detectors {
     /// Every signal that a policy may name, a policy's own patterns and lists aside.
     pub fn signals(&self) -> Vec<SignalInfo> {
         let mut signals: Vec<_> = self.0.iter().flat_map(|detector| detector.signals()).collect();
-        signals.extend(crate::detect::disguise::signals());
+        signals.extend(disguise::signals());
         signals
     }
 
@@ -122,7 +119,7 @@ impl Guard {
         if !policy.patterns().is_empty() {
             detectors.push(Arc::new(OnText(Patterns::compile(policy.patterns())?)));
         }
-        let names = iter::once(DISGUISE).chain(detectors.iter().map(|detector| detector.name()));
+        let names = iter::once(disguise::NAME).chain(detectors.iter().map(|detector| detector.name()));
         let timer = |name| {
             Direction::ALL.map(|direction| metrics.guard.with_label_values(&[direction.as_str(), name]))
         };

@@ -61,7 +61,7 @@ fn script(text: &str) -> Option<Script> {
             '\u{0900}'..='\u{097f}' => devanagari += 1,
             // Letters of Persian and Urdu that Arabic does not have.
             'پ' | 'چ' | 'ژ' | 'گ' | 'ک' | 'ی' | 'ٹ' | 'ڈ' | 'ں' | 'ے' => {
-                (not_arabic, arabic) = (true, arabic + 1)
+                (not_arabic, arabic) = (true, arabic + 1);
             }
             '\u{0620}'..='\u{064a}' => arabic += 1,
             'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => latin += 1,

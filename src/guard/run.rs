@@ -9,7 +9,7 @@ use std::{
 use futures_util::{FutureExt, future::join_all};
 
 use crate::{
-    detect::{Detector, Task},
+    detect::{Detector, Task, disguise},
     message::Exchange,
     verdict::{FailureReason, Finding},
 };
@@ -48,7 +48,7 @@ pub(super) async fn all(
         Ok(task) => (Arc::new(task), Ok(Vec::new())),
         Err(task) => (Arc::new(task), Err(FailureReason::Error)),
     };
-    let mut outcomes = vec![Outcome { detector: super::DISGUISE, result: prepared, took: started.elapsed() }];
+    let mut outcomes = vec![Outcome { detector: disguise::NAME, result: prepared, took: started.elapsed() }];
     outcomes.extend(join_all(detectors.iter().map(|detector| one(detector, &task, offload))).await);
     (task, outcomes)
 }

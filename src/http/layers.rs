@@ -117,7 +117,11 @@ fn request_id(request: &Request) -> Arc<str> {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
             // Not `Uuid::now_v7`: it asks the system for its random bytes, every time.
-            Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid().simple().to_string().into()
+            Builder::from_unix_timestamp_millis(millis, &rand::random())
+                .into_uuid()
+                .simple()
+                .to_string()
+                .into()
         }
     }
 }

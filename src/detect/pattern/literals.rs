@@ -86,7 +86,7 @@ fn in_a_row(parts: &[Hir]) -> Known {
         best = better(best, part.needed);
         match part.exact.filter(|exact| run.len() * exact.len() <= MOST) {
             Some(exact) => {
-                run = run.iter().flat_map(|a| exact.iter().map(move |b| format!("{a}{b}"))).collect()
+                run = run.iter().flat_map(|a| exact.iter().map(move |b| format!("{a}{b}"))).collect();
             }
             None => {
                 all_exact = false;

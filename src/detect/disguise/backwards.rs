@@ -1,0 +1,121 @@
+//! Texts that were turned as a whole: ROT13, and letters in reverse order. Both are told by common words that no
+//! one writes by accident when they are turned.
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::reading::{Pieces, Reading};
+
+/// Common English words that are rare names or nothing in any language when they are turned either way.
+const COMMON: [&str; 32] = [
+    "the",
+    "how",
+    "make",
+    "what",
+    "with",
+    "that",
+    "this",
+    "from",
+    "have",
+    "give",
+    "write",
+    "tell",
+    "would",
+    "should",
+    "could",
+    "about",
+    "please",
+    "your",
+    "which",
+    "where",
+    "instructions",
+    "build",
+    "people",
+    "someone",
+    "bomb",
+    "kill",
+    "weapon",
+    "steal",
+    "hack",
+    "password",
+    "previous",
+    "ignore",
+];
+
+/// So many of them make a turned text.
+const ENOUGH: usize = 2;
+
+static TURNED: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let rot13 = COMMON.iter().map(|word| word.chars().map(rot13_of).collect::<String>());
+    let reversed = COMMON.iter().map(|word| word.chars().rev().collect::<String>());
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(rot13.chain(reversed))
+        .expect("fixed words")
+});
+
+/// Readings of a text that is turned.
+pub(super) fn turned(text: &str) -> Vec<Reading> {
+    let (mut rot13, mut reversed) = (0, 0);
+    let (mut first, mut last) = (text.len(), 0);
+    for found in TURNED.find_iter(text) {
+        let bytes = text.as_bytes();
+        let is_letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
+        if found.start() > 0 && is_letter(found.start() - 1) || is_letter(found.end()) {
+            continue;
+        }
+        if found.pattern().as_usize() < COMMON.len() {
+            rot13 += 1;
+        } else {
+            reversed += 1;
+        }
+        first = first.min(found.start());
+        last = last.max(found.end());
+    }
+    let mut readings = Vec::new();
+    if rot13 >= ENOUGH {
+        let mut pieces = Pieces::default();
+        text.char_indices().for_each(|(at, c)| pieces.push(rot13_of(c), at..at + c.len_utf8()));
+        readings.push(reading("rot13", pieces, first..last));
+    }
+    if reversed >= ENOUGH {
+        readings.push(reading("reversed", all_reversed(text), first..last));
+        readings.push(reading("reversed", words_reversed(text), first..last));
+    }
+    readings
+}
+
+fn reading(by: &'static str, pieces: Pieces, span: std::ops::Range<usize>) -> Reading {
+    let (text, map) = pieces.finish();
+    Reading { by, text: Some(text), map, found: vec![(by, 1.0, span)] }
+}
+
+fn all_reversed(text: &str) -> Pieces {
+    let mut pieces = Pieces::default();
+    text.char_indices().rev().for_each(|(at, c)| pieces.push(c, at..at + c.len_utf8()));
+    pieces
+}
+
+fn words_reversed(text: &str) -> Pieces {
+    let mut pieces = Pieces::default();
+    let mut at = 0;
+    for word in text.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let letters = word.trim_end_matches(|c: char| !c.is_alphanumeric());
+        letters.char_indices().rev().for_each(|(i, c)| pieces.push(c, at + i..at + i + c.len_utf8()));
+        pieces.push_plain(&word[letters.len()..], at + letters.len());
+        at += word.len();
+    }
+    pieces
+}
+
+/// The letter thirteen places on in the alphabet of 26.
+fn rot13_of(c: char) -> char {
+    let turn = |base: u8| char::from((c as u8 - base + 13) % 26 + base);
+    match c {
+        'a'..='z' => turn(b'a'),
+        'A'..='Z' => turn(b'A'),
+        other => other,
+    }
+}
