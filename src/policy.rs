@@ -18,7 +18,7 @@ use std::{
 };
 
 use crate::{
-    message::{Direction, Place, Role},
+    message::{Direction, Exchange, Place, Role, Segment},
     verdict::{Action, Hazard, Mode, NoticeAt, OnFailure, PolicyId, SignalInfo},
 };
 use condition::Condition;
@@ -48,6 +48,7 @@ pub struct Policy {
     rules: Vec<Rule>,
     patterns: Vec<Pattern>,
     cases: Vec<Case>,
+    warnings: Vec<PolicyError>,
     sources: Vec<PathBuf>,
     /// Every signal that a rule reads, in the order of the table of values.
     table: Vec<Arc<str>>,
@@ -130,6 +131,20 @@ pub struct Case {
     pub at: String,
 }
 
+impl Case {
+    /// What the case asks to judge: its text, or its answer beside the text.
+    pub fn exchange(&self) -> Exchange {
+        let bare = Segment::bare(Direction::Input, self.say.as_str());
+        let said = Segment { role: self.role, place: self.place, ..bare };
+        match &self.answer {
+            Some(answer) => {
+                Exchange::output(vec![Segment::bare(Direction::Output, answer.as_str())], Arc::from([said]))
+            }
+            None => Exchange::input(vec![said]),
+        }
+    }
+}
+
 impl Policy {
     /// Compiles a policy file, with all it extends.
     ///
@@ -183,6 +198,11 @@ impl Policy {
     /// The tests it carries.
     pub fn cases(&self) -> &[Case] {
         &self.cases
+    }
+
+    /// What looks like a mistake and is none that stops it from working, with its place.
+    pub fn warnings(&self) -> &[PolicyError] {
+        &self.warnings
     }
 
     /// The files it was made from; empty parts of shipped policies are not files.

@@ -1,14 +1,17 @@
 //! From layers as they are written to a policy that can't be wrong. Every mistake is gathered, not the first.
 
 mod cases;
+mod fragments;
 mod patterns;
 mod rules;
+mod warnings;
 
 use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 
+use self::fragments::Fragments;
 use super::{
     Catalog, Failures, Policy, Rule,
     condition::{Condition, Facts},
@@ -31,6 +34,7 @@ pub(super) fn policy(layers: &Layers, catalog: &Catalog) -> Result<Policy, Polic
         file: Arc::from(""),
         signals: catalog.signals.clone(),
         guidance: BTreeMap::new(),
+        fragments: Fragments::default(),
         table: Vec::new(),
     };
     let policy = compiler.policy(layers);
@@ -45,6 +49,7 @@ struct Compiler<'a> {
     /// The catalog's signals and those of the policy's own patterns.
     signals: Vec<SignalInfo>,
     guidance: BTreeMap<String, String>,
+    fragments: Fragments,
     table: Vec<Arc<str>>,
 }
 
@@ -55,6 +60,8 @@ impl Compiler<'_> {
             self.file = Arc::clone(&layer.file);
             self.version(layer);
             self.guidance.extend(layer.raw.guidance.clone());
+            let fragments = &layer.raw.fragments;
+            self.fragments.extend(fragments.iter().map(|(name, text)| (name.clone(), text.value.clone())));
         }
         let patterns = self.patterns(layers);
         let restore = layers.iter().rev().find_map(|layer| layer.raw.restore).unwrap_or(false);
@@ -65,6 +72,8 @@ impl Compiler<'_> {
         // Nothing is looked for that no rule asks about.
         let reads = rules.iter().flat_map(|rule: &Rule| rule.reads().cloned()).collect();
         let patterns = patterns.into_iter().filter(|pattern| self.table.contains(&pattern.signal)).collect();
+        let warnings =
+            layers.last().map(|layer| self.warnings(layer, &rules, &cases)).unwrap_or_default();
         Policy {
             id,
             description: layers.iter().rev().find_map(|layer| layer.raw.description.clone()),
@@ -73,6 +82,7 @@ impl Compiler<'_> {
             rules,
             patterns,
             cases,
+            warnings,
             sources: layers.iter().filter_map(|layer| layer.path.clone()).collect(),
             scores: self.table.iter().map(|name| self.is_score(name)).collect(),
             table: std::mem::take(&mut self.table),

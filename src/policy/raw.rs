@@ -25,6 +25,9 @@ pub(super) struct RawPolicy {
     pub(super) restore: Option<bool>,
     #[serde(default)]
     pub(super) lists: BTreeMap<String, Spanned<RawSearch>>,
+    /// Parts of regular expressions, which patterns name as `%{name}`.
+    #[serde(default)]
+    pub(super) fragments: BTreeMap<String, Text>,
     #[serde(default)]
     pub(super) patterns: BTreeMap<String, Spanned<RawSearch>>,
     #[serde(default)]

@@ -193,6 +193,52 @@ fn a_policy_extends_another_and_overrides_by_id() {
 }
 
 #[test]
+fn fragments_stand_in_one_place() {
+    let text = "
+fragments: {ask: '%{how} (?:do i|to)', how: how, end: '[.?!]|$'}
+patterns: {a: '%{ask} brew%{end}'}
+rules: [{id: a, on: [input], when: pattern.a > 0, do: log}]
+";
+    let expected = "(?:(?:how) (?:do i|to)) brew(?:[.?!]|$)";
+    let regex = pattern::Matcher::Regex(vec![expected.to_owned()]);
+    assert_eq!(policy(text).patterns()[0].matcher, regex);
+    let wrong = errors("demur: 1\nfragments: {question: x}\npatterns: {a: '%{quesiton} b', b: '%{ask'}\nrules: []\n");
+    assert!(wrong[0].starts_with("test.yaml:3:") && wrong[0].contains("did you mean `question`"), "{wrong:?}");
+    assert!(wrong.iter().any(|error| error.contains("without `}`")), "{wrong:?}");
+    let circle = errors("demur: 1\nfragments: {a: '%{b}', b: '%{a}'}\npatterns: {c: 'x%{a}'}\nrules: []\n");
+    assert!(circle[0].starts_with("test.yaml:3:") && circle[0].contains("circle"), "{circle:?}");
+}
+
+#[test]
+fn what_looks_like_a_mistake_is_told() {
+    let text = "
+lists: {unread: [x], read: [y]}
+fragments: {spare: x}
+rules:
+  - {id: tested, on: [input], when: list.read > 0, do: log}
+  - {id: untested, on: [input], when: list.read > 3, do: log}
+  - {id: always, on: [input], when: list.read < 1, do: log}
+  - {id: never, on: [input], when: guard.suicide_self_harm > 1, do: log}
+cases: [{say: y, expect: {action: log, rule: tested}}]
+";
+    let warnings: Vec<String> = policy(text).warnings().iter().map(ToString::to_string).collect();
+    for (line, expected) in [
+        (4, "`list.unread`"),
+        (5, "fragment `spare`"),
+        (8, "no case expects the rule `untested`"),
+        (9, "`always` matches a text in which nothing was found"),
+        (10, "`never` never matches"),
+    ] {
+        let place = format!("test.yaml:{line}:");
+        assert!(
+            warnings.iter().any(|w| w.starts_with(&place) && w.contains(expected)),
+            "{expected}: {warnings:#?}"
+        );
+    }
+    assert!(!warnings.iter().any(|warning| warning.contains("`tested`")), "{warnings:#?}");
+}
+
+#[test]
 fn only_searches_that_a_rule_reads_are_made() {
     let policy = policy(
         "lists: {a: [x, no, 12], b: [y]}\nrules:\n  - {id: a, on: [input], when: list.a > 0, do: log}\n",

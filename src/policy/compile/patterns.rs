@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use regex::RegexBuilder;
 use serde_saphyr::Spanned;
 
 use super::{Compiler, Layers};
@@ -34,9 +35,8 @@ impl Compiler<'_> {
             }
             for (name, pattern) in &layer.raw.patterns {
                 let RawSearch(FullSearch { any, hazard }) = &pattern.value;
-                self.regexes(name, pattern, any);
-                let made =
-                    self.pattern("pattern", name, pattern, hazard.as_deref(), Matcher::Regex(any.clone()));
+                let any = self.regexes(name, pattern, any);
+                let made = self.pattern("pattern", name, pattern, hazard.as_deref(), Matcher::Regex(any));
                 all.insert(made.signal.to_string(), made);
             }
         }
@@ -72,17 +72,21 @@ impl Compiler<'_> {
         Pattern { signal: format!("{group}.{name}").into(), hazard, matcher }
     }
 
-    fn regexes<T>(&mut self, name: &str, place: &Spanned<T>, any: &[String]) {
+    /// The regular expressions of a pattern, checked, with their fragments filled in. Errors quote them as they
+    /// are written.
+    fn regexes<T>(&mut self, name: &str, place: &Spanned<T>, any: &[String]) -> Vec<String> {
         if any.is_empty() {
             self.error(place, format!("the pattern `{name}` has no regular expression"));
         }
-        for regex in any {
-            let built = regex::RegexBuilder::new(regex).case_insensitive(true).size_limit(REGEX_SIZE).build();
+        let mut regexes = Vec::with_capacity(any.len());
+        for written in any {
+            let Some(regex) = self.expanded(written, place) else { continue };
+            let built = RegexBuilder::new(&regex).case_insensitive(true).size_limit(REGEX_SIZE).build();
             match built {
                 Ok(built) if built.is_match("") => {
-                    self.error(place, format!("the pattern `{name}` matches the empty text: `{regex}`"));
+                    self.error(place, format!("the pattern `{name}` matches the empty text: `{written}`"));
                 }
-                Ok(_) => {}
+                Ok(_) => regexes.push(regex),
                 Err(error) => {
                     // The last line says what is wrong; those above draw it.
                     let error = error.to_string();
@@ -90,10 +94,11 @@ impl Compiler<'_> {
                         error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
                     self.error(
                         place,
-                        format!("the pattern `{name}` has a wrong regular expression `{regex}`: {reason}"),
+                        format!("the pattern `{name}` has a wrong regular expression `{written}`: {reason}"),
                     );
                 }
             }
         }
+        regexes
     }
 }
