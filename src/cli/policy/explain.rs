@@ -204,8 +204,8 @@ impl<'a> Seen<'a> {
     }
 
     fn value(&self, signal: &Arc<str>, findings: &[&Finding]) -> String {
-        let is_count = (self.known.iter())
-            .any(|known| known.name == *signal && known.kind == SignalKind::Count);
+        let is_count =
+            (self.known.iter()).any(|known| known.name == *signal && known.kind == SignalKind::Count);
         if is_count {
             return findings.len().to_string();
         }

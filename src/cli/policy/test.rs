@@ -53,7 +53,9 @@ fn test(name: &str, args: &Args) -> anyhow::Result<usize> {
     let all = policy.cases().len();
     let kinds = format!("{act} that act, {} to allow", all - act);
     match failed {
-        0 => anstream::println!("{BOLD}{name}{BOLD:#}: {GOOD}{} pass{GOOD:#} ({kinds})", counted(all, "case")),
+        0 => {
+            anstream::println!("{BOLD}{name}{BOLD:#}: {GOOD}{} pass{GOOD:#} ({kinds})", counted(all, "case"))
+        }
         _ => anstream::println!("{BOLD}{name}{BOLD:#}: {BAD}{failed} of {all} cases fail{BAD:#} ({kinds})"),
     }
     Ok(failed)
