@@ -72,8 +72,7 @@ impl Compiler<'_> {
         // Nothing is looked for that no rule asks about.
         let reads = rules.iter().flat_map(|rule: &Rule| rule.reads().cloned()).collect();
         let patterns = patterns.into_iter().filter(|pattern| self.table.contains(&pattern.signal)).collect();
-        let warnings =
-            layers.last().map(|layer| self.warnings(layer, &rules, &cases)).unwrap_or_default();
+        let warnings = layers.last().map(|layer| self.warnings(layer, &rules, &cases)).unwrap_or_default();
         Policy {
             id,
             description: layers.iter().rev().find_map(|layer| layer.raw.description.clone()),

@@ -202,8 +202,12 @@ rules: [{id: a, on: [input], when: pattern.a > 0, do: log}]
     let expected = "(?:(?:how) (?:do i|to)) brew(?:[.?!]|$)";
     let regex = pattern::Matcher::Regex(vec![expected.to_owned()]);
     assert_eq!(policy(text).patterns()[0].matcher, regex);
-    let wrong = errors("demur: 1\nfragments: {question: x}\npatterns: {a: '%{quesiton} b', b: '%{ask'}\nrules: []\n");
-    assert!(wrong[0].starts_with("test.yaml:3:") && wrong[0].contains("did you mean `question`"), "{wrong:?}");
+    let wrong =
+        errors("demur: 1\nfragments: {question: x}\npatterns: {a: '%{quesiton} b', b: '%{ask'}\nrules: []\n");
+    assert!(
+        wrong[0].starts_with("test.yaml:3:") && wrong[0].contains("did you mean `question`"),
+        "{wrong:?}"
+    );
     assert!(wrong.iter().any(|error| error.contains("without `}`")), "{wrong:?}");
     let circle = errors("demur: 1\nfragments: {a: '%{b}', b: '%{a}'}\npatterns: {c: 'x%{a}'}\nrules: []\n");
     assert!(circle[0].starts_with("test.yaml:3:") && circle[0].contains("circle"), "{circle:?}");

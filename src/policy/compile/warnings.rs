@@ -84,7 +84,9 @@ impl Found<'_> {
             Some(Holds::Always) => {
                 self.add(place, format!("the rule `{id}` matches a text in which nothing was found"));
             }
-            Some(Holds::Never) => self.add(place, format!("the rule `{id}` never matches: see its condition")),
+            Some(Holds::Never) => {
+                self.add(place, format!("the rule `{id}` never matches: see its condition"));
+            }
             None => {}
         }
     }
