@@ -38,7 +38,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Lint(args) => lint::run(&args),
         Command::Test(args) => test::run(&args),
-        Command::Explain(args) => explain::run(args),
+        Command::Explain(args) => explain::run(&args),
         Command::Diff(args) => diff::run(&args),
     }
 }

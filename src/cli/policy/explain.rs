@@ -42,7 +42,7 @@ fn direction(name: &str) -> Result<Direction, String> {
     known.ok_or_else(|| "expected `input` or `output`".to_owned())
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let text = match args.text.as_deref() {
         Some("-") => Some(std::io::read_to_string(std::io::stdin().lock()).context("standard input")?),
         None if !args.list && !std::io::stdin().is_terminal() => piped()?,

@@ -52,12 +52,11 @@ fn test(name: &str, args: &Args) -> anyhow::Result<usize> {
     }
     let all = policy.cases().len();
     let kinds = format!("{act} that act, {} to allow", all - act);
-    match failed {
-        0 => {
-            anstream::println!("{BOLD}{name}{BOLD:#}: {GOOD}{} pass{GOOD:#} ({kinds})", counted(all, "case"))
-        }
-        _ => anstream::println!("{BOLD}{name}{BOLD:#}: {BAD}{failed} of {all} cases fail{BAD:#} ({kinds})"),
-    }
+    let (style, summary) = match failed {
+        0 => (GOOD, format!("{} pass", counted(all, "case"))),
+        _ => (BAD, format!("{failed} of {all} cases fail")),
+    };
+    anstream::println!("{BOLD}{name}{BOLD:#}: {style}{summary}{style:#} ({kinds})");
     Ok(failed)
 }
 

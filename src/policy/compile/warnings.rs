@@ -85,7 +85,7 @@ impl Found<'_> {
                 self.add(place, format!("the rule `{id}` matches a text in which nothing was found"));
             }
             Some(Holds::Never) => {
-                self.add(place, format!("the rule `{id}` never matches: see its condition"))
+                self.add(place, format!("the rule `{id}` never matches: see its condition"));
             }
             None => {}
         }
