@@ -1,10 +1,14 @@
 //! The report: medians over rounds, the ratios, and whether the bars hold.
 
-use std::{fmt::Write, net::SocketAddr, time::Duration};
+use std::{fmt::Write, net::SocketAddr};
 
 use serde_json::{Value, json};
 
-use crate::{CONNECTIONS, judge, load::Sample};
+use crate::{
+    CONNECTIONS,
+    judge::{self, Judging},
+    load::Sample,
+};
 
 /// What `default` may add at the median with one connection, as a multiple of what the proxy adds.
 const MOST_ADDED: f64 = 1.5;
@@ -52,14 +56,16 @@ pub(crate) struct Report {
     rows: Vec<Row>,
     bars: Vec<Bar>,
     judging: [f64; 2],
+    parts: Vec<(&'static str, f64)>,
 }
 
 impl Report {
     /// From the targets `direct`, `proxy`, `observe` and `default`, and the sorted times of verdicts.
-    pub(crate) fn new(targets: &[Target; 4], judged: Vec<Duration>) -> Self {
+    pub(crate) fn new(targets: &[Target; 4], judged: Judging) -> Self {
         let [direct, proxy, _, default] = targets;
         let rows = targets.iter().map(|target| row(target, direct)).collect();
-        let judged = Sample { latencies: judged, requests_per_second: 0.0 };
+        let parts = judged.parts;
+        let judged = Sample { latencies: judged.verdicts, requests_per_second: 0.0 };
         let judging = [judged.quantile(0.5), judged.quantile(0.99)];
         let p50 = |sample: &Sample| sample.quantile(0.5);
         let added = over_rounds(&default.alone, &proxy.alone, &direct.alone, |default, proxy, direct| {
@@ -88,7 +94,7 @@ impl Report {
                 holds: judging[0] <= MOST_JUDGING,
             },
         ];
-        Self { rows, bars, judging }
+        Self { rows, bars, judging, parts }
     }
 
     /// Whether every bar holds.
@@ -122,6 +128,12 @@ impl Report {
             "\nDetectors and policy on {} bytes of plain text: p50 {p50:.0} µs, p99 {p99:.0} µs.\n",
             judge::BYTES
         );
+        let parts: Vec<String> = self.parts.iter().map(|(name, p50)| format!("{name} {p50:.1}")).collect();
+        let _ = writeln!(
+            out,
+            "Of that, in µs: {}; the rest is the policy and the guard itself.\n",
+            parts.join(", ")
+        );
         out.push_str("| bar | measured | limit | |\n|---|---|---|---|\n");
         for Bar { name, measured, limit, holds } in &self.bars {
             let verdict = if *holds { "holds" } else { "missed" };
@@ -147,7 +159,7 @@ impl Report {
         );
         json!({
             "targets": rows.collect::<Vec<_>>(),
-            "judging_us": {"bytes": judge::BYTES, "p50": self.judging[0], "p99": self.judging[1]},
+            "judging_us": {"bytes": judge::BYTES, "p50": self.judging[0], "p99": self.judging[1], "parts": self.parts.iter().copied().collect::<std::collections::BTreeMap<_, _>>()},
             "bars": bars.collect::<Vec<_>>(),
         })
     }
