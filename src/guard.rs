@@ -22,7 +22,7 @@ use crate::{
         secrets::Secrets,
     },
     message::{Direction, Exchange, Segment},
-    policy::{Catalog, Evidence, Policy},
+    policy::{Catalog, Evidence, Policy, pattern::Pattern},
     telemetry::Metrics,
     verdict::{Action, Failure, Finding, SignalInfo, Verdict},
 };
@@ -76,12 +76,39 @@ impl Default for Limits {
 /// A policy together with the detectors it needs.
 pub struct Guard {
     policy: Arc<Policy>,
-    detectors: Vec<Arc<dyn Detector>>,
-    /// Where the times of the undoing of disguises and of each detector go, for questions and for answers.
-    /// Looked up once: the look-up costs as much as a short text.
-    timers: Vec<[Histogram; 2]>,
+    /// Those for questions and those for answers.
+    sides: [Side; 2],
     limits: Limits,
     metrics: Arc<Metrics>,
+}
+
+/// What looks at the texts of one direction.
+struct Side {
+    detectors: Vec<Arc<dyn Detector>>,
+    /// Where the times of the undoing of disguises and of each detector go. Looked up once: the look-up costs as
+    /// much as a short text.
+    timers: Vec<Histogram>,
+}
+
+impl Side {
+    fn new(
+        direction: Direction,
+        policy: &Policy,
+        shared: &Detectors,
+        metrics: &Metrics,
+    ) -> Result<Self, PatternError> {
+        let reads = policy.reads(direction);
+        let is_read = |d: &Arc<dyn Detector>| d.signals().iter().any(|signal| reads.contains(&signal.name));
+        let mut detectors: Vec<_> = shared.0.iter().filter(|detector| is_read(detector)).cloned().collect();
+        let patterns: Vec<&Pattern> =
+            policy.patterns().iter().filter(|pattern| reads.contains(&pattern.signal)).collect();
+        if !patterns.is_empty() {
+            detectors.push(Arc::new(OnText(Patterns::compile(patterns)?)));
+        }
+        let names = iter::once(disguise::NAME).chain(detectors.iter().map(|detector| detector.name()));
+        let timers = names.map(|name| metrics.guard.with_label_values(&[direction.as_str(), name])).collect();
+        Ok(Self { detectors, timers })
+    }
 }
 
 /// A verdict, the texts it is about, and how long it took.
@@ -103,7 +130,8 @@ impl Judged {
 }
 
 impl Guard {
-    /// A guard for this policy. Only detectors whose signals the policy reads are run.
+    /// A guard for this policy. Only detectors whose signals the policy reads are run, and on each direction only
+    /// those that a rule for it reads.
     ///
     /// # Errors
     /// A pattern of the policy does not compile.
@@ -113,18 +141,9 @@ impl Guard {
         limits: Limits,
         metrics: Arc<Metrics>,
     ) -> Result<Self, PatternError> {
-        let reads = policy.reads();
-        let is_read = |d: &Arc<dyn Detector>| d.signals().iter().any(|signal| reads.contains(&signal.name));
-        let mut detectors: Vec<_> = shared.0.iter().filter(|detector| is_read(detector)).cloned().collect();
-        if !policy.patterns().is_empty() {
-            detectors.push(Arc::new(OnText(Patterns::compile(policy.patterns())?)));
-        }
-        let names = iter::once(disguise::NAME).chain(detectors.iter().map(|detector| detector.name()));
-        let timer = |name| {
-            Direction::ALL.map(|direction| metrics.guard.with_label_values(&[direction.as_str(), name]))
-        };
-        let timers = names.map(timer).collect();
-        Ok(Self { policy, detectors, timers, limits, metrics })
+        let side = |direction| Side::new(direction, &policy, shared, &metrics);
+        let sides = [side(Direction::Input)?, side(Direction::Output)?];
+        Ok(Self { policy, sides, limits, metrics })
     }
 
     /// The policy that decides.
@@ -132,9 +151,9 @@ impl Guard {
         &self.policy
     }
 
-    /// The detectors that run.
-    pub fn detectors(&self) -> impl Iterator<Item = &dyn Detector> {
-        self.detectors.iter().map(|detector| &**detector)
+    /// The detectors that run on texts of this direction.
+    pub fn detectors(&self, direction: Direction) -> impl Iterator<Item = &dyn Detector> {
+        self.sides[direction as usize].detectors.iter().map(|detector| &**detector)
     }
 
     /// Judges an exchange.
@@ -142,11 +161,12 @@ impl Guard {
         let started = Instant::now();
         let direction = exchange.direction;
         let deadline = started + self.limits.deadline;
-        let (task, outcomes) = run::all(&self.detectors, exchange, deadline).await;
+        let Side { detectors, timers } = &self.sides[direction as usize];
+        let (task, outcomes) = run::all(detectors, exchange, deadline).await;
         let mut findings: Vec<Finding> = task.disguises.clone();
         let mut failures = Vec::new();
-        for (outcome, timers) in outcomes.into_iter().zip(&self.timers) {
-            timers[direction as usize].observe(outcome.took.as_secs_f64());
+        for (outcome, timer) in outcomes.into_iter().zip(timers) {
+            timer.observe(outcome.took.as_secs_f64());
             match outcome.result {
                 Ok(found) => findings.extend(found),
                 Err(reason) => failures.push(Failure { detector: outcome.detector, reason }),

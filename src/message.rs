@@ -21,6 +21,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles, for documentation and for checking policies.
+    pub const ALL: [Self; 5] = [Self::System, Self::Developer, Self::User, Self::Assistant, Self::Tool];
+
     /// The name used on the wire and in policies.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -54,7 +54,7 @@ pub struct Policy {
     table: Vec<Arc<str>>,
     /// For each of them whether it is a score (the highest counts) or a count (they add up).
     scores: Vec<bool>,
-    reads: BTreeSet<Arc<str>>,
+    reads: [BTreeSet<Arc<str>>; 2],
 }
 
 /// What happens when a detector fails: by detector, and for the others.
@@ -89,7 +89,7 @@ pub struct Rule {
     pub restore: bool,
     directions: Vec<Direction>,
     condition: Condition,
-    /// What the condition comes to when none of its signals was seen; `None` when it asks for more than signals.
+    /// What the condition comes to when none of its signals was seen; `None` when that depends on the text.
     when_silent: Option<bool>,
 }
 
@@ -210,9 +210,9 @@ impl Policy {
         &self.sources
     }
 
-    /// Every signal that its rules read: what has to be looked for.
-    pub fn reads(&self) -> &BTreeSet<Arc<str>> {
-        &self.reads
+    /// Every signal that its rules read of texts of this direction: what has to be looked for in them.
+    pub fn reads(&self, direction: Direction) -> &BTreeSet<Arc<str>> {
+        &self.reads[direction as usize]
     }
 
     /// Whether a rule for this direction asks for the language of a text.

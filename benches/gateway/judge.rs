@@ -74,7 +74,7 @@ async fn parts(guard: &Guard, exchanges: &[Exchange]) -> Vec<(&'static str, f64)
         }
     }
     let mut parts = vec![(disguise::NAME, median(times))];
-    for detector in guard.detectors() {
+    for detector in guard.detectors(Direction::Input) {
         let mut times = Vec::with_capacity(JUDGED);
         for task in tasks.iter().cycle().take(JUDGED) {
             let started = Instant::now();

@@ -73,26 +73,28 @@ fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     let observe = Process::demur("observe", upstream.address)?;
     let default = Process::demur("default", upstream.address)?;
     let all = [("direct", &upstream), ("proxy", &proxy), ("observe", &observe), ("default", &default)];
-    let mut targets = all.map(|(name, process)| Target::new(name, process.address));
+    let mut targets = all.map(|(name, process)| Target::new(name, process));
     runtime.block_on(rounds(&mut targets, args.rounds))?;
     let report = Report::new(&targets, judged);
     println!("{}", if args.json { report.to_json().to_string() } else { report.to_markdown() });
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn rounds(targets: &mut [Target], rounds: u32) -> anyhow::Result<()> {
+async fn rounds(targets: &mut [Target<'_>], rounds: u32) -> anyhow::Result<()> {
     let body = text::request();
     for target in &*targets {
         // Connection pools fill, lazily made tables are made, branch predictors learn.
-        load::run(target.address, &body, CONNECTIONS, CROWD).await?;
+        load::run(target.process.address, &body, CONNECTIONS, CROWD).await?;
     }
     let style = ProgressStyle::with_template("{bar:40} round {pos} of {len}, {eta} left")?;
     let bar = ProgressBar::new(rounds.into()).with_style(style);
     for _ in 0..rounds {
         for target in &mut *targets {
-            let alone: Sample = load::run(target.address, &body, 1, ALONE).await?;
+            let alone: Sample = load::run(target.process.address, &body, 1, ALONE).await?;
             target.alone.push(alone);
-            target.crowd.push(load::run(target.address, &body, CONNECTIONS, CROWD).await?);
+            let before = target.process.processor_time();
+            target.crowd.push(load::run(target.process.address, &body, CONNECTIONS, CROWD).await?);
+            target.used(before);
         }
         bar.inc(1);
     }

@@ -76,6 +76,18 @@ impl Process {
     }
 }
 
+impl Process {
+    /// The processor time it has used until now; nothing where the system has no `/proc` as Linux does
+    /// (`proc_pid_stat(5)`: the fields `utime` and `stime`, in hundredths of a second).
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        let (_, fields) = stat.rsplit_once(')')?;
+        let ticks: Option<Vec<u64>> =
+            fields.split_whitespace().skip(11).take(2).map(|field| field.parse().ok()).collect();
+        Some(Duration::from_millis(10 * ticks?.iter().sum::<u64>()))
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself.

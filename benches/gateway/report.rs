@@ -1,6 +1,6 @@
 //! The report: medians over rounds, the ratios, and whether the bars hold.
 
-use std::{fmt::Write, net::SocketAddr};
+use std::{fmt::Write, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use crate::{
     CONNECTIONS,
     judge::{self, Judging},
     load::Sample,
+    process::Process,
 };
 
 /// What `default` may add at the median with one connection, as a multiple of what the proxy adds.
@@ -20,16 +21,24 @@ const LEAST_RATE: f64 = 0.6;
 const MOST_JUDGING: f64 = 150.0;
 
 /// One of those that are measured, with a sample for every round.
-pub(crate) struct Target {
+pub(crate) struct Target<'a> {
     name: &'static str,
-    pub(crate) address: SocketAddr,
+    pub(crate) process: &'a Process,
     pub(crate) alone: Vec<Sample>,
     pub(crate) crowd: Vec<Sample>,
+    /// The processor time of all requests over many connections.
+    time: Option<Duration>,
 }
 
-impl Target {
-    pub(crate) fn new(name: &'static str, address: SocketAddr) -> Self {
-        Self { name, address, alone: Vec::new(), crowd: Vec::new() }
+impl<'a> Target<'a> {
+    pub(crate) fn new(name: &'static str, process: &'a Process) -> Self {
+        Self { name, process, alone: Vec::new(), crowd: Vec::new(), time: Some(Duration::ZERO) }
+    }
+
+    /// Counts the processor time since `before`.
+    pub(crate) fn used(&mut self, before: Option<Duration>) {
+        let used = self.process.processor_time().zip(before).map(|(now, before)| now.saturating_sub(before));
+        self.time = self.time.zip(used).map(|(all, used)| all + used);
     }
 }
 
@@ -41,6 +50,8 @@ struct Row {
     crowd: [f64; 2],
     crowd_added: [f64; 2],
     rate: f64,
+    /// Its own processor time for a request, over many connections.
+    time: Option<f64>,
 }
 
 /// A bar and what was measured against it.
@@ -61,7 +72,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// From the targets `direct`, `proxy`, `observe` and `default`, and the sorted times of verdicts.
-    pub(crate) fn new(targets: &[Target; 4], judged: Judging) -> Self {
+    pub(crate) fn new(targets: &[Target<'_>; 4], judged: Judging) -> Self {
         let [direct, proxy, _, default] = targets;
         let rows = targets.iter().map(|target| row(target, direct)).collect();
         let parts = judged.parts;
@@ -105,9 +116,9 @@ impl Report {
     /// Tables for people.
     pub(crate) fn to_markdown(&self) -> String {
         let mut out = format!(
-            "| | p50, 1 connection (µs) | added | p99 | added | p50, {CONNECTIONS} connections | added | p99 | added | requests/s |\n|---|---|---|---|---|---|---|---|---|---|\n"
+            "| | p50, 1 connection (µs) | added | p99 | added | p50, {CONNECTIONS} connections | added | p99 | added | requests/s | own CPU, µs a request |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
         );
-        for Row { name, alone, alone_added, crowd, crowd_added, rate } in &self.rows {
+        for Row { name, alone, alone_added, crowd, crowd_added, rate, time } in &self.rows {
             let cells = [
                 alone[0],
                 alone_added[0],
@@ -120,7 +131,8 @@ impl Report {
                 *rate,
             ];
             let cells = cells.map(|cell| format!("{cell:.0}")).join(" | ");
-            let _ = writeln!(out, "| {name} | {cells} |");
+            let time = time.map_or("unknown".to_owned(), |time| format!("{time:.1}"));
+            let _ = writeln!(out, "| {name} | {cells} | {time} |");
         }
         let [p50, p99] = self.judging;
         let _ = writeln!(
@@ -152,6 +164,7 @@ impl Report {
                 "many_connections_us": {"p50": row.crowd[0], "p99": row.crowd[1]},
                 "many_connections_added_us": {"p50": row.crowd_added[0], "p99": row.crowd_added[1]},
                 "requests_per_second": row.rate,
+                "cpu_us_per_request": row.time,
             })
         });
         let bars = self.bars.iter().map(
@@ -165,11 +178,12 @@ impl Report {
     }
 }
 
-fn row(target: &Target, direct: &Target) -> Row {
+fn row(target: &Target<'_>, direct: &Target<'_>) -> Row {
     let at = |samples: &[Sample], share: f64| median(samples.iter().map(|sample| sample.quantile(share)));
     let added = |samples: &[Sample], direct: &[Sample], share: f64| {
         median(samples.iter().zip(direct).map(|(own, direct)| own.quantile(share) - direct.quantile(share)))
     };
+    let requests: usize = target.crowd.iter().map(|sample| sample.latencies.len()).sum();
     Row {
         name: target.name,
         alone: [0.5, 0.99].map(|share| at(&target.alone, share)),
@@ -177,6 +191,7 @@ fn row(target: &Target, direct: &Target) -> Row {
         crowd: [0.5, 0.99].map(|share| at(&target.crowd, share)),
         crowd_added: [0.5, 0.99].map(|share| added(&target.crowd, &direct.crowd, share)),
         rate: median(target.crowd.iter().map(|sample| sample.requests_per_second)),
+        time: target.time.map(|time| time.as_secs_f64() * 1e6 / requests as f64),
     }
 }
 

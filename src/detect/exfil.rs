@@ -12,7 +12,6 @@ mod tests;
 
 use std::{ops::Range, sync::Arc};
 
-use aho_corasick::AhoCorasick;
 use regex::Regex;
 
 use super::{Hit, TextDetector};
@@ -37,8 +36,6 @@ const SIGNALS: [(&str, &str); 5] = [
 #[derive(Debug)]
 pub struct Exfil {
     names: [Arc<str>; 5],
-    /// Without any of these nothing below can match.
-    hints: AhoCorasick,
     markdown: Regex,
     html: Regex,
     data_url: Regex,
@@ -57,11 +54,6 @@ impl Exfil {
         let regex = |source: &str| Regex::new(source).expect("a fixed expression");
         Self {
             names: SIGNALS.map(|(name, _)| Arc::from(name)),
-            hints: AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                // The last one is how every tag character begins in UTF-8.
-                .build([&b"]("[..], b"]:", b"<", b"data:", b"\xf3\xa0"])
-                .expect("fixed texts"),
             markdown: regex(
                 r"(?m)(?P<image>!?)\[[^\]\n]*\](?:\(\s*<?(?P<inline>[^\s)>]+)|:\s*<?(?P<reference>[^\s>]+))",
             ),
@@ -93,7 +85,7 @@ impl TextDetector for Exfil {
     }
 
     fn scan(&self, text: &str, hits: &mut Vec<Hit>) {
-        if !self.hints.is_match(text) {
+        if !may_match(text.as_bytes()) {
             return;
         }
         let code = fenced(text);
@@ -131,6 +123,17 @@ impl TextDetector for Exfil {
             }
         }
     }
+}
+
+/// Whether one of the expressions may match: each needs `](`, `]:`, `<`, `data:`, or a tag character, all of which
+/// begin with the same two bytes in UTF-8. Prose has none of their first bytes.
+fn may_match(text: &[u8]) -> bool {
+    memchr::memchr3_iter(b']', b'<', 0xf3, text).any(|at| match text[at] {
+        b']' => matches!(text.get(at + 1), Some(b'(' | b':')),
+        0xf3 => text.get(at + 1) == Some(&0xa0),
+        _ => true,
+    }) || memchr::memchr_iter(b':', text)
+        .any(|at| at.checked_sub(4).is_some_and(|start| text[start..at].eq_ignore_ascii_case(b"data")))
 }
 
 /// An image is fetched without a click.

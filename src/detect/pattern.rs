@@ -1,16 +1,19 @@
 //! A policy's own patterns and lists, all looked for in one pass.
 //!
 //! One Aho–Corasick finds the words of the lists and, for each regular expression, the texts without which it
-//! can't match; only expressions that may match are run. Those that need no text stand in one `RegexSet`.
+//! can't match; only expressions whose texts are all there are run. Those that need no text stand in one `RegexSet`.
 
+mod border;
+mod finder;
 mod fold;
 mod literals;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::{Hit, TextDetector};
@@ -18,13 +21,12 @@ use crate::{
     policy::pattern::{Matcher, Pattern},
     verdict::{Hazard, SignalInfo, SignalKind},
 };
+use finder::{Finder, Need, Terms};
 use fold::{Folded, fold};
+use literals::Needed;
 
 /// The most that all expressions of the set may compile to together, in bytes.
 const SET_SIZE: usize = 16 << 20;
-
-/// Up to so many bytes of texts to look for, the automaton is a table: faster, but several times larger.
-const SMALL: usize = 64 << 10;
 
 /// The most matches of one expression that are told one by one. Looking for the next match may cost as much as
 /// the whole text, so an endless number of them would take quadratic time.
@@ -52,10 +54,9 @@ pub struct Patterns {
     signals: Vec<(Arc<str>, Option<Hazard>)>,
     expressions: Vec<Expression>,
     words: Vec<Word>,
-    finder: AhoCorasick,
-    /// For each text of the finder, who waits for it.
-    waiting: Vec<Vec<Waiting>>,
-    /// The expressions that no text announces, and their numbers.
+    /// Finds the words, and what the expressions need.
+    finder: Finder,
+    /// The expressions that need no text, and their numbers.
     unannounced: (RegexSet, Vec<usize>),
 }
 
@@ -63,6 +64,8 @@ pub struct Patterns {
 struct Expression {
     signal: Arc<str>,
     regex: Regex,
+    /// A bit for each set of texts that it needs.
+    needs: u8,
 }
 
 /// A word, or a phrase: the words after the first one.
@@ -72,34 +75,35 @@ struct Word {
     rest: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Waiting {
-    Expression(usize),
-    Word(usize),
-}
-
 impl Patterns {
     /// Compiles searches.
     ///
     /// # Errors
     /// A regular expression is wrong, or all together are too large.
-    pub fn compile(patterns: &[Pattern]) -> Result<Self, PatternError> {
+    pub fn compile<'a>(patterns: impl IntoIterator<Item = &'a Pattern>) -> Result<Self, PatternError> {
+        let mut signals = Vec::new();
         let mut expressions = Vec::new();
         let mut words = Vec::new();
-        let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
+        let mut terms = Terms::default();
         let mut unannounced = Vec::new();
-        for Pattern { signal, matcher, .. } in patterns {
+        for Pattern { signal, matcher, hazard } in patterns {
+            signals.push((Arc::clone(signal), *hazard));
             match matcher {
                 Matcher::Regex(regexes) => {
                     for source in regexes {
                         let number = expressions.len();
-                        expressions.push(expression(signal, source)?);
-                        match announcers(source) {
-                            Some(texts) => texts.into_iter().for_each(|text| {
-                                waiting.entry(text).or_default().push(Waiting::Expression(number));
-                            }),
-                            None => unannounced.push((source.as_str(), number)),
+                        let mut expression = expression(signal, source)?;
+                        for (i, set) in needed(source).into_iter().enumerate() {
+                            expression.needs |= 1 << i;
+                            for Needed { text, edges } in set {
+                                let need = Need { expression: number, set: 1 << i, edges };
+                                terms.entry(text).or_default().needs.push(need);
+                            }
                         }
+                        if expression.needs == 0 {
+                            unannounced.push((source.as_str(), number));
+                        }
+                        expressions.push(expression);
                     }
                 }
                 Matcher::Words(listed) => {
@@ -107,7 +111,7 @@ impl Patterns {
                         let mut parts =
                             phrase.split_whitespace().map(|part| part.chars().map(fold).collect());
                         let Some(first) = parts.next() else { continue };
-                        waiting.entry(first).or_default().push(Waiting::Word(words.len()));
+                        terms.entry(first).or_default().words.push(words.len());
                         words.push(Word { signal: Arc::clone(signal), rest: parts.collect() });
                     }
                 }
@@ -120,17 +124,16 @@ impl Patterns {
             .map_err(|error| PatternError::TooLarge(last_line(&error)))?;
         let numbers = unannounced.into_iter().map(|(_, number)| number).collect();
         Ok(Self {
-            signals: patterns.iter().map(|p| (Arc::clone(&p.signal), p.hazard)).collect(),
+            signals,
             expressions,
             words,
-            finder: finder(waiting.keys()).map_err(|error| PatternError::TooLarge(error.to_string()))?,
-            waiting: waiting.into_values().collect(),
+            finder: Finder::new(terms).map_err(|error| PatternError::TooLarge(error.to_string()))?,
             unannounced: (set, numbers),
         })
     }
 
     fn run(&self, number: usize, text: &str, hits: &mut Vec<Hit>) {
-        let Expression { signal, regex } = &self.expressions[number];
+        let Expression { signal, regex, .. } = &self.expressions[number];
         let hit = |span: Range<usize>| Hit { signal: Arc::clone(signal), score: 1.0, span };
         for (i, found) in regex.find_iter(text).enumerate() {
             if i == MOST_MATCHES {
@@ -162,21 +165,27 @@ impl TextDetector for Patterns {
     fn scan(&self, text: &str, hits: &mut Vec<Hit>) {
         let folded = Folded::new(text);
         let mut announced = Vec::new();
-        for found in self.finder.find_overlapping_iter(&*folded.text) {
-            for waiting in &self.waiting[found.pattern().as_usize()] {
-                match *waiting {
-                    Waiting::Expression(number) if !announced.contains(&number) => announced.push(number),
-                    Waiting::Expression(_) => {}
-                    Waiting::Word(number) => {
-                        let Word { signal, rest } = &self.words[number];
-                        if let Some(span) = whole(&folded.text, found.range(), rest) {
-                            let span = folded.to_original(&span);
-                            hits.push(Hit { signal: Arc::clone(signal), score: 1.0, span });
-                        }
+        let ascii = text.is_ascii();
+        let mut met = vec![0_u8; self.expressions.len()];
+        self.finder.find(&folded.text, |range, term| {
+            for &word in &term.words {
+                let Word { signal, rest } = &self.words[word];
+                if let Some(span) = whole(&folded.text, range.clone(), rest) {
+                    let span = folded.to_original(&span);
+                    hits.push(Hit { signal: Arc::clone(signal), score: 1.0, span });
+                }
+            }
+            for need in &term.needs {
+                let met = &mut met[need.expression];
+                // `ſ` folds to `s`, but it is none to an edge of ASCII: edges count where all is ASCII.
+                if *met & need.set == 0 && (!ascii || need.edges_hold(&folded.text, &range)) {
+                    *met |= need.set;
+                    if *met == self.expressions[need.expression].needs {
+                        announced.push(need.expression);
                     }
                 }
             }
-        }
+        });
         let (set, numbers) = &self.unannounced;
         if !numbers.is_empty() {
             announced.extend(set.matches(text).into_iter().map(|i| numbers[i]));
@@ -191,20 +200,14 @@ impl TextDetector for Patterns {
 fn expression(signal: &Arc<str>, source: &str) -> Result<Expression, PatternError> {
     let regex = RegexBuilder::new(source).case_insensitive(true).build();
     let wrong = |error| PatternError::Regex { signal: Arc::clone(signal), reason: last_line(&error) };
-    Ok(Expression { signal: Arc::clone(signal), regex: regex.map_err(wrong)? })
+    Ok(Expression { signal: Arc::clone(signal), regex: regex.map_err(wrong)?, needs: 0 })
 }
 
-/// The texts one of which an expression needs.
-fn announcers(source: &str) -> Option<impl IntoIterator<Item = String>> {
-    let hir = regex_syntax::ParserBuilder::new().case_insensitive(true).build().parse(source).ok()?;
-    literals::needed(&hir)
-}
-
-/// The finder of these folded texts. The case of ASCII, which is searched as it is, does not count.
-fn finder<'a>(texts: impl Iterator<Item = &'a String> + Clone) -> Result<AhoCorasick, BuildError> {
-    let small = texts.clone().map(String::len).sum::<usize>() <= SMALL;
-    let kind = small.then_some(AhoCorasickKind::DFA);
-    AhoCorasick::builder().ascii_case_insensitive(true).kind(kind).build(texts)
+/// The sets of texts that an expression needs.
+fn needed(source: &str) -> Vec<Vec<Needed>> {
+    let parsed = regex_syntax::ParserBuilder::new().case_insensitive(true).build().parse(source);
+    // What does not parse did not compile, either.
+    parsed.map_or_else(|_| Vec::new(), |hir| literals::needed(&hir))
 }
 
 /// Where a word and what follows it stand, when they are whole words.

@@ -2,7 +2,7 @@
 //!
 //! Two automata read the text once each: one for the prefixes and landmarks of machine-made secrets, in their exact
 //! case, one for the names that people and programs give to secrets, in any case. Only around what they find is
-//! looked closer.
+//! looked closer. Prose, which has no long run without a space, is spared the first one.
 
 mod assignment;
 mod entropy;
@@ -20,7 +20,7 @@ use self::{
     assignment::{NAMES, is_aws_value},
     prefixed::RULES,
     signals::SIGNALS,
-    structured::LANDMARKS,
+    structured::{LANDMARKS, PEM},
 };
 use super::{
     Hit, TextDetector,
@@ -44,6 +44,10 @@ struct Match {
     span: Range<usize>,
     score: f32,
 }
+
+/// The fewest bytes, none of them a space, of anything that the marks lead to, but for a [`PEM`] block: `LTAI` and
+/// twelve more.
+const SHORTEST: usize = 16;
 
 /// How far after an access key id its secret may stand, in bytes.
 const AWS_REACH: usize = 200;
@@ -71,6 +75,9 @@ impl Secrets {
 
     /// Adds what prefixes and landmarks lead to.
     fn marked(&self, text: &str, found: &mut Vec<Candidate>) {
+        if !has_long_run(text.as_bytes()) && !text.contains(PEM) {
+            return;
+        }
         // Landmarks inside a secret that was found (the `eyJ` of a payload) need no second look.
         let mut done = 0;
         for mark in self.marks.find_iter(text) {
@@ -103,6 +110,19 @@ impl Secrets {
             }
         }
     }
+}
+
+/// Whether so many bytes stand somewhere without a space as the shortest of all tokens has.
+fn has_long_run(text: &[u8]) -> bool {
+    // From the end of each window backwards: at a space, the next window begins behind it.
+    let mut start = 0;
+    while let Some(window) = text.get(start..start + SHORTEST) {
+        match window.iter().rposition(|&byte| matches!(byte, b' ' | b'\n')) {
+            Some(space) => start += space + 1,
+            None => return true,
+        }
+    }
+    false
 }
 
 /// The secret access key that stands shortly after its id.

@@ -19,7 +19,10 @@ use super::{
     raw::{RawOnFailure, Text},
     source::{Layer, Layers},
 };
-use crate::verdict::{Action, Hazard, Mode, OnFailure, PolicyId, SignalInfo, SignalKind};
+use crate::{
+    message::{Direction, Place, Role},
+    verdict::{Action, Hazard, Mode, OnFailure, PolicyId, SignalInfo, SignalKind},
+};
 
 /// The version of the format that this program reads.
 const VERSION: u64 = 1;
@@ -70,7 +73,11 @@ impl Compiler<'_> {
         let rules = self.rules(layers, restore);
         let cases = layers.last().map(|layer| self.cases(layer, &rules)).unwrap_or_default();
         // Nothing is looked for that no rule asks about.
-        let reads = rules.iter().flat_map(|rule: &Rule| rule.reads().cloned()).collect();
+        let read_on = |direction| {
+            let on = rules.iter().filter(|rule: &&Rule| rule.is_on(direction));
+            on.flat_map(|rule| rule.reads().cloned()).collect()
+        };
+        let reads = Direction::ALL.map(read_on);
         let patterns = patterns.into_iter().filter(|pattern| self.table.contains(&pattern.signal)).collect();
         let warnings = layers.last().map(|layer| self.warnings(layer, &rules, &cases)).unwrap_or_default();
         Policy {
@@ -244,8 +251,23 @@ impl Compiler<'_> {
     }
 }
 
-/// What a condition comes to when nothing was seen, if that is all it depends on.
+/// What a condition comes to when nothing was seen, if it is the same wherever that is.
 fn when_silent(condition: &Condition, signals: usize) -> Option<bool> {
-    let facts = Facts { role: "", place: "", direction: "", language: "", chars: 0 };
-    condition.needs_no_facts().then(|| condition.holds(&vec![0.0; signals], &facts))
+    if condition.reads("language") || condition.reads("chars") {
+        return None;
+    }
+    let nothing = vec![0.0; signals];
+    let mut outcomes = Vec::new();
+    for role in Role::ALL {
+        for place in Place::ALL {
+            for direction in Direction::ALL {
+                let (role, place, direction) = (role.as_str(), place.as_str(), direction.as_str());
+                outcomes.push(
+                    condition.holds(&nothing, &Facts { role, place, direction, language: "", chars: 0 }),
+                );
+            }
+        }
+    }
+    let first = *outcomes.first()?;
+    outcomes.iter().all(|outcome| *outcome == first).then_some(first)
 }

@@ -248,7 +248,9 @@ fn only_searches_that_a_rule_reads_are_made() {
         "lists: {a: [x, no, 12], b: [y]}\nrules:\n  - {id: a, on: [input], when: list.a > 0, do: log}\n",
     );
     assert_eq!(policy.patterns().len(), 1);
-    assert_eq!(policy.reads().iter().map(|name| &**name).collect::<Vec<_>>(), ["list.a"]);
+    let reads = Direction::ALL
+        .map(|direction| policy.reads(direction).iter().map(|name| &**name).collect::<Vec<_>>());
+    assert_eq!(reads, [vec!["list.a"], vec![]]);
 }
 
 fn any_finding() -> impl Strategy<Value = Finding> {

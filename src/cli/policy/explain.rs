@@ -98,7 +98,9 @@ fn list(known: &[SignalInfo], policy: &Policy) {
                 SignalKind::Score => "score",
                 SignalKind::Count => "count",
             };
-            let read = if policy.reads().contains(&signal.name) { "*" } else { " " };
+            let is_read =
+                Direction::ALL.iter().any(|direction| policy.reads(*direction).contains(&signal.name));
+            let read = if is_read { "*" } else { " " };
             anstream::println!(
                 "{GOOD}{read}{GOOD:#} {:width$}  {DIM}{kind}{DIM:#}  {}",
                 signal.name,
@@ -144,7 +146,8 @@ fn explain(judged: &Judged, policy: &Policy, known: &[SignalInfo]) {
         anstream::println!("  when {}", rule.when());
         seen.show(rule);
     }
-    let unread = verdict.findings.iter().filter(|finding| !policy.reads().contains(&finding.signal));
+    let read = policy.reads(verdict.direction);
+    let unread = verdict.findings.iter().filter(|finding| !read.contains(&finding.signal));
     let unread: std::collections::BTreeSet<&str> = unread.map(|finding| &*finding.signal).collect();
     if !unread.is_empty() {
         let names = unread.into_iter().collect::<Vec<_>>().join(", ");

@@ -1,158 +1,269 @@
-//! The texts one of which a regular expression needs: without any of them in a text it can't match.
+//! The texts that a regular expression needs: without them in a text it can't match.
 //!
-//! The idea is that of Cox, "Regular Expression Matching with a Trigram Index" (2012): a literal gives itself,
-//! parts in a row give the best of theirs, a choice gives those of all its branches.
+//! The idea is that of Cox, "Regular Expression Matching with a Trigram Index" (2012): a literal needs itself,
+//! parts in a row need what each of them does, a choice needs one of what its branches do.
 
 use std::collections::BTreeSet;
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
-use super::fold::fold;
+use super::{border, fold::fold};
 
-/// The most texts that one expression may need: beyond, they are looked for too often to be of use.
+/// The most texts of a set: more are found too often to be of use.
 const MOST: usize = 256;
 
-/// The fewest bytes of a text that is worth looking for.
-const SHORTEST: usize = 3;
+/// The most characters of a class that are told one by one.
+const MOST_OF_CLASS: usize = 16;
 
+/// The most sets that are told of one expression: its rarest.
+const MOST_SETS: usize = 3;
+
+/// Of so many places in prose, a set that is of use stands at one at most.
+const RARE: f64 = 1000.0;
+
+/// Stands in a text for the edge of a word. Unicode assigns no character to it.
+const EDGE: char = '\u{ffff}';
+const EDGE_STR: &str = "\u{ffff}";
+
+/// Texts of which one is needed.
 type Texts = BTreeSet<String>;
+
+/// A text that an expression may need, folded.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Needed {
+    pub(super) text: String,
+    /// Whether no letter, digit or `_` of ASCII stands before it, and after it.
+    pub(super) edges: [bool; 2],
+}
+
+impl Needed {
+    fn new(text: &str) -> Self {
+        let bare = text.replace(EDGE, "");
+        // Beside anything but a letter the edge that `\b` asks for is one where a word begins, not one where it
+        // ends. What folds to a letter of ASCII without being one is left out by who searches.
+        let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| border::is_word(*byte));
+        let edges = [
+            text.starts_with(EDGE) && is_word(bare.as_bytes().first()),
+            text.ends_with(EDGE) && is_word(bare.as_bytes().last()),
+        ];
+        Self { text: bare, edges }
+    }
+}
+
+/// Sets of texts: everything that the expression matches has a text of each set. None when nothing useful is
+/// known; the rarest comes first.
+pub(super) fn needed(hir: &Hir) -> Vec<Vec<Needed>> {
+    sets_of(known(hir, [false; 2]))
+        .iter()
+        .map(|set| set.iter().map(|text| Needed::new(text)).collect())
+        .collect()
+}
 
 /// What is known of a part of an expression.
 struct Known {
     /// All that it matches, when that is little.
     exact: Option<Texts>,
-    /// Texts one of which is in everything it matches.
-    needed: Option<Texts>,
+    /// Sets of texts; everything it matches has a text of each. The rarest comes first.
+    needed: Vec<Texts>,
 }
 
-/// Folded texts one of which is in everything that the expression matches; `None` when nothing useful is.
-pub(super) fn needed(hir: &Hir) -> Option<Texts> {
-    let known = known(hir);
-    better(known.needed, known.exact)
-}
-
-fn known(hir: &Hir) -> Known {
+/// `beside` says whether no word goes on before the part, and behind it.
+fn known(hir: &Hir, beside: [bool; 2]) -> Known {
     match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => exactly([String::new()]),
+        HirKind::Empty => exactly([String::new()], beside),
+        HirKind::Look(Look::WordAscii | Look::WordUnicode) => exactly([EDGE.to_string()], beside),
+        HirKind::Look(_) => exactly([String::new()], beside),
         HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
-            Ok(text) => exactly([text.chars().map(fold).collect()]),
-            Err(_) => nothing(),
+            Ok(text) if !text.contains(EDGE) => exactly([text.chars().map(fold).collect()], beside),
+            _ => nothing(),
         },
         HirKind::Class(Class::Unicode(class)) => {
             let size: usize =
                 class.ranges().iter().map(|range| range.end() as usize - range.start() as usize + 1).sum();
-            if size > MOST {
+            if size > MOST_OF_CLASS {
                 return nothing();
             }
-            exactly(class.ranges().iter().flat_map(|r| r.start()..=r.end()).map(|c| fold(c).to_string()))
+            let all = class.ranges().iter().flat_map(|range| range.start()..=range.end());
+            exactly(all.map(|c| fold(c).to_string()), beside)
         }
         HirKind::Class(Class::Bytes(_)) => nothing(),
-        HirKind::Capture(capture) => known(&capture.sub),
-        HirKind::Repetition(repetition) => {
-            let inner = known(&repetition.sub);
-            match (repetition.min, repetition.max) {
-                (0, Some(1)) => Known {
-                    exact: inner.exact.map(|mut exact| {
-                        exact.insert(String::new());
-                        exact
-                    }),
-                    needed: None,
-                },
-                (0, _) => nothing(),
-                (1, Some(1)) => inner,
-                (_, _) => Known { exact: None, needed: better(inner.needed, inner.exact) },
+        HirKind::Capture(capture) => known(&capture.sub, beside),
+        HirKind::Repetition(repetition) => match (repetition.min, repetition.max) {
+            (0, Some(1)) => {
+                let empty = exactly([String::new()], beside).exact;
+                let exact = known(&repetition.sub, beside).exact.zip(empty);
+                Known { exact: exact.map(|(texts, empty)| &texts | &empty), needed: Vec::new() }
             }
+            (0, _) => nothing(),
+            (1, Some(1)) => known(&repetition.sub, beside),
+            // What stands before the first time does not stand before the second.
+            (_, _) => Known { exact: None, needed: sets_of(known(&repetition.sub, [false; 2])) },
+        },
+        HirKind::Concat(parts) => in_a_row(parts, beside),
+        HirKind::Alternation(branches) => {
+            any_of(branches.iter().map(|branch| known(branch, beside)).collect())
         }
-        HirKind::Concat(parts) => in_a_row(parts),
-        HirKind::Alternation(branches) => any_of(branches),
     }
 }
 
-fn exactly(texts: impl IntoIterator<Item = String>) -> Known {
-    Known { exact: Some(texts.into_iter().collect()), needed: None }
+fn exactly(texts: impl IntoIterator<Item = String>, beside: [bool; 2]) -> Known {
+    let [before, behind] = beside.map(|edge| if edge { EDGE_STR } else { "" });
+    let texts = texts.into_iter().map(|text| format!("{before}{text}{behind}"));
+    Known { exact: Some(texts.collect()), needed: Vec::new() }
 }
 
 fn nothing() -> Known {
-    Known { exact: None, needed: None }
+    Known { exact: None, needed: Vec::new() }
 }
 
-fn in_a_row(parts: &[Hir]) -> Known {
-    let mut best = None;
+fn in_a_row(parts: &[Hir], beside: [bool; 2]) -> Known {
+    let mut needed = Vec::new();
+    let none = || Texts::from([String::new()]);
     // What the parts since the last one of which little is known match together.
-    let mut run: Texts = [String::new()].into();
+    let mut run = none();
     let mut all_exact = true;
-    for part in parts {
-        let part = known(part);
-        best = better(best, part.needed);
-        match part.exact.filter(|exact| run.len() * exact.len() <= MOST) {
-            Some(exact) => {
-                run = run.iter().flat_map(|a| exact.iter().map(move |b| format!("{a}{b}"))).collect();
-            }
-            None => {
+    for (i, part) in parts.iter().enumerate() {
+        let before = border::precedes(&parts[..i]).unwrap_or(beside[0]);
+        let behind = border::follows(&parts[i + 1..]).unwrap_or(beside[1]);
+        let part = known(part, [before, behind]);
+        needed.extend(part.needed);
+        match part.exact {
+            Some(exact) if run.len() * exact.len() <= MOST => run = joined(&run, &exact),
+            exact => {
                 all_exact = false;
-                best = better(best, Some(std::mem::replace(&mut run, [String::new()].into())));
+                needed.push(std::mem::replace(&mut run, none()));
+                needed.extend(exact);
             }
         }
     }
     if all_exact {
-        return Known { exact: Some(run), needed: best };
+        return Known { exact: Some(run), needed };
     }
-    Known { exact: None, needed: better(best, Some(run)) }
+    needed.push(run);
+    Known { exact: None, needed: rarest(needed) }
 }
 
-fn any_of(branches: &[Hir]) -> Known {
-    let mut exact = Some(Texts::new());
-    let mut needed = Some(Texts::new());
-    for branch in branches {
-        let branch = known(branch);
-        let of_branch = better(branch.needed, branch.exact.clone());
-        needed = joined(needed, of_branch);
-        exact = joined(exact, branch.exact);
+fn joined(before: &Texts, after: &Texts) -> Texts {
+    before.iter().flat_map(|a| after.iter().map(move |b| format!("{a}{b}"))).collect()
+}
+
+fn any_of(branches: Vec<Known>) -> Known {
+    let exact = branches.iter().map(|branch| branch.exact.as_ref()).collect::<Option<Vec<_>>>();
+    let exact: Option<Texts> = exact.map(|texts| texts.into_iter().flatten().cloned().collect());
+    // The rarest set of one branch or the rarest of another, and so on.
+    let sets: Vec<Vec<Texts>> = branches.into_iter().map(sets_of).collect();
+    let fewest = sets.iter().map(Vec::len).min().unwrap_or(0);
+    let needed = (0..fewest).map(|i| sets.iter().flat_map(|of_branch| &of_branch[i]).cloned().collect());
+    Known { exact: exact.filter(|texts| texts.len() <= MOST), needed: rarest(needed) }
+}
+
+/// All that something needs.
+fn sets_of(known: Known) -> Vec<Texts> {
+    rarest(known.needed.into_iter().chain(known.exact))
+}
+
+/// The rarest of the sets that are of use, without those that a rarer one makes needless, each without texts that
+/// another one of it makes needless.
+fn rarest(sets: impl IntoIterator<Item = Texts>) -> Vec<Texts> {
+    let has_part = |set: &Texts, text: &str, less: usize| {
+        set.iter().any(|part| part.len() + less <= text.len() && text.contains(&**part))
+    };
+    let mut ranked: Vec<(f64, Texts)> = Vec::new();
+    for set in sets {
+        let set: Texts = set.iter().filter(|text| !has_part(&set, text, 1)).cloned().collect();
+        let often: f64 = set.iter().map(|text| frequency(text)).sum();
+        if often * RARE <= 1.0 && set.len() <= MOST {
+            ranked.push((often, set));
+        }
     }
-    Known { exact, needed }
+    ranked.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let mut rarest: Vec<Texts> = Vec::new();
+    for (_, set) in ranked {
+        let is_implied = |rarer: &Texts| rarer.iter().all(|text| has_part(&set, text, 0));
+        if rarest.len() < MOST_SETS && !rarest.iter().any(is_implied) {
+            rarest.push(set);
+        }
+    }
+    rarest
 }
 
-fn joined(a: Option<Texts>, b: Option<Texts>) -> Option<Texts> {
-    let mut all = a?;
-    all.extend(b?);
-    (all.len() <= MOST).then_some(all)
+/// At how many of the places of a prose text this text stands, roughly: as if each character came by chance.
+fn frequency(text: &str) -> f64 {
+    text.chars().map(share).product()
 }
 
-/// Of two sets that both do, the one whose shortest text is longer, then the smaller one.
-fn better(a: Option<Texts>, b: Option<Texts>) -> Option<Texts> {
-    let rank = |texts: &Texts| (shortest(texts), usize::MAX - texts.len());
-    [a, b].into_iter().flatten().filter(|texts| shortest(texts) >= SHORTEST).max_by_key(rank)
-}
-
-fn shortest(texts: &Texts) -> usize {
-    texts.iter().map(String::len).min().unwrap_or(0)
+/// The share that a character has of a prose text: Norvig, "English Letter Frequency Counts" (2013), with a
+/// space after every 4.8 letters.
+fn share(c: char) -> f64 {
+    const LETTERS: [f64; 26] = [
+        8.04, 1.48, 3.34, 3.82, 12.49, 2.40, 1.87, 5.05, 7.57, 0.16, 0.54, 4.07, 2.51, 7.23, 7.64, 2.14,
+        0.12, 6.28, 6.51, 9.28, 2.73, 1.05, 1.68, 0.23, 1.66, 0.09,
+    ];
+    match c {
+        'a'..='z' => LETTERS[c as usize - 'a' as usize] / 100.0 * 0.83,
+        ' ' => 0.17,
+        // A word has two edges.
+        EDGE => 0.34,
+        '\0'..='\u{7f}' => 0.005,
+        // Of a script that has few letters much more, but then the text is in that script.
+        _ => 0.0001,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(pattern: &str) -> Option<Vec<String>> {
+    /// The sets, with `|` for an edge.
+    fn of(pattern: &str) -> Vec<Vec<String>> {
         let hir = regex_syntax::ParserBuilder::new().case_insensitive(true).build().parse(pattern).unwrap();
-        needed(&hir).map(|texts| texts.into_iter().collect())
+        let shown = |Needed { text, edges: [left, right] }: Needed| {
+            format!("{}{text}{}", if left { "|" } else { "" }, if right { "|" } else { "" })
+        };
+        needed(&hir).into_iter().map(|set| set.into_iter().map(shown).collect()).collect()
     }
 
     #[test]
-    fn the_longest_text_is_chosen() {
-        assert_eq!(of(r"how\s+to\s+(make|build)\s+a\s+bomb").unwrap(), ["bomb"]);
-        assert_eq!(of(r"\bPipe\s*Bombe?\b").unwrap(), ["pipe"]);
+    fn every_part_in_a_row_is_needed_the_rarest_first() {
         assert_eq!(
-            of(r"(kill|murder)s? him").unwrap(),
-            ["kill him", "kills him", "murder him", "murders him"]
+            of(r"how\s+to\s+(make|build)\s+a\s+bomb"),
+            [vec!["|bomb"], vec!["|build|", "|make|"], vec!["how|"]]
         );
-        assert_eq!(of(r"ΣΊΣ.*").unwrap(), ["σίσ"]);
-        assert_eq!(of(r"(abc)+").unwrap(), ["abc"]);
+        assert_eq!(of(r"(?:please )?kill"), [["kill"]]);
+        assert_eq!(of(r"(abc)+"), [["abc"]]);
+        assert_eq!(of(r"ΣΊΣ.*"), [["σίσ"]]);
+    }
+
+    #[test]
+    fn a_choice_needs_one_of_its_branches() {
+        assert_eq!(of(r"(kill|murder)s? him"), [["kills him", "kill him", "murders him", "murder him"]]);
+        assert_eq!(of(r"make\s+soap|cook\s+rice"), [["|rice", "|soap"], ["cook|", "make|"]]);
+        assert_eq!(of(r"make\s+soap|rice"), [["rice", "|soap"]]);
+    }
+
+    #[test]
+    fn a_text_within_another_one_is_enough() {
+        assert_eq!(of(r"Pipe\s*(bomb|bombs|bombe)"), [["bomb"], ["pipe"]]);
+    }
+
+    #[test]
+    fn words_that_must_end_are_not_sought_within_others() {
+        assert_eq!(of(r"\b(ghb|lsd)\b"), [["|ghb|", "|lsd|"]]);
+        assert_eq!(of(r"\w+\s(ghb)[ \t]*(?:[.?!]|$)"), [["|ghb|"]]);
+        assert_eq!(of(r"ghb[ \t]*"), [["ghb"]]);
+    }
+
+    #[test]
+    fn what_stands_around_a_choice_is_beside_each_of_its_branches() {
+        assert_eq!(of(r"\s(crystal\s+meth|ghb|lsd)[ \t]*(?:[.?!]|$)"), [["|crystal|", "|ghb|", "|lsd|"]]);
+        assert_eq!(of(r"\s(?:bombs?)\s"), [["|bombs|", "|bomb|"]]);
+        assert_eq!(of(r"\s(?:ghb|lsd)+\s"), [["ghb", "lsd"]]);
     }
 
     #[test]
     fn where_nothing_is_needed_there_is_nothing() {
-        for pattern in [r"\d{16}", "a?", "(abc|.)", "ab", r"\w+"] {
-            assert_eq!(of(pattern), None, "{pattern}");
+        for pattern in [r"\d{16}", "a?", "(abc|.)", "a", r"\w+", r"\b"] {
+            assert_eq!(of(pattern), Vec::<Vec<String>>::new(), "{pattern}");
         }
     }
 }

@@ -184,6 +184,12 @@ const LEAST_ENTROPY: f32 = 2.5;
 pub(super) const DOCUMENTED: f32 = 0.3;
 
 impl Rule {
+    /// The fewest bytes of such a token.
+    #[cfg(test)]
+    pub(super) fn shortest(&self) -> usize {
+        self.prefix.len() + self.lengths.start()
+    }
+
     /// The token whose prefix ends at `body_at`, with its score.
     pub(super) fn find(&self, text: &str, body_at: usize) -> Option<Match> {
         let bytes = text.as_bytes();

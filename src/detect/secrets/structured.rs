@@ -25,9 +25,12 @@ const fn landmark(
     Landmark { sign, signal, find }
 }
 
+/// How a key block begins (RFC 7468).
+pub(super) const PEM: &str = "-----BEGIN ";
+
 /// Every landmark.
 pub(super) const LANDMARKS: &[Landmark] = &[
-    landmark("secret.private_key", "-----BEGIN ", pem),
+    landmark("secret.private_key", PEM, pem),
     landmark("secret.private_key", "PuTTY-User-Key-File-", putty),
     landmark("secret.gcp_service_account", "\"service_account\"", service_account),
     landmark("secret.jwt", "eyJ", jwt),

@@ -298,3 +298,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_token_is_shorter_than_the_run_that_is_looked_for() {
+    assert!(RULES.iter().all(|rule| rule.shortest() >= SHORTEST));
+}
+
+proptest! {
+    #[test]
+    fn prop_a_long_run_is_seen_wherever_it_stands(text in "([a]{0,15}[ \n]){0,6}[a-z]{0,20}( [a]{0,18}){0,3}") {
+        let longest = text.split([' ', '\n']).map(str::len).max();
+        prop_assert_eq!(has_long_run(text.as_bytes()), longest >= Some(SHORTEST));
+    }
+}
