@@ -2,7 +2,7 @@
 //!
 //! Two automata read the text once each: one for the prefixes and landmarks of machine-made secrets, in their exact
 //! case, one for the names that people and programs give to secrets, in any case. Only around what they find is
-//! looked closer. Prose, which has no long run without a space, is spared the first one.
+//! looked closer. Prose, which has neither long runs without a space nor digits and signs, is spared both.
 
 mod assignment;
 mod entropy;
@@ -103,6 +103,9 @@ impl Secrets {
 
     /// Adds what is given to names that promise a secret.
     fn named(&self, text: &str, found: &mut Vec<Candidate>) {
+        if !assignment::may_stand_in(text) {
+            return;
+        }
         for name in self.names.find_iter(text) {
             let kind = NAMES[name.pattern().as_usize()].1;
             if let Some((signal, Match { span, score })) = assignment::find(text, name.range(), kind) {

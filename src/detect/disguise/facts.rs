@@ -49,16 +49,24 @@ const CLASS: [u8; 256] = {
     table
 };
 
+/// The length of `0x68`.
+const LONGEST_PAIR: usize = 4;
+
 impl Facts {
     /// Looks at a text once.
     pub(super) fn of(text: &str) -> Self {
         let bytes = text.as_bytes();
         let class = |i: usize| bytes.get(i).map_or(0, |b| CLASS[usize::from(*b)]);
-        let mut facts = Self::default();
+        let mut facts = Self { non_ascii: !text.is_ascii(), ..Self::default() };
         let (mut run, mut word, mut alone, mut pairs) = (0, 0, 0, 0);
         for (i, &b) in bytes.iter().enumerate() {
             let this = CLASS[usize::from(b)];
-            facts.non_ascii |= !b.is_ascii();
+            // Most of most texts.
+            if this & LETTER != 0 {
+                run += 1;
+                word += 1;
+                continue;
+            }
             if this & (LETTER | DIGIT | CODE) != 0 {
                 run += 1;
             } else {
@@ -100,7 +108,12 @@ impl Facts {
     }
 
     /// Counts rows of single letters and of single bytes (`68` or `0x68`).
+    #[inline]
     fn end_of_word(&mut self, bytes: &[u8], word: Range<usize>, alone: &mut usize, pairs: &mut usize) {
+        if word.len() > LONGEST_PAIR {
+            (*alone, *pairs) = (0, 0);
+            return;
+        }
         let is_letter = word.len() == 1 && bytes[word.start].is_ascii_alphabetic();
         *alone = if is_letter { *alone + 1 } else { 0 };
         self.alone = self.alone.max(*alone);

@@ -58,6 +58,8 @@ fn beside(hir: &Hir, end: End) -> Beside {
         HirKind::Look(look) => match (look, end) {
             (Look::End | Look::EndLF | Look::EndCRLF, End::First)
             | (Look::Start | Look::StartLF | Look::StartCRLF, End::Last) => Beside::Always,
+            // Beside a letter; who asks drops the answer beside anything else.
+            (Look::WordAscii | Look::WordUnicode, _) => Beside::Always,
             _ => Beside::UnlessEmpty,
         },
         HirKind::Literal(literal) => {

@@ -77,6 +77,26 @@ const HIGH_ENTROPY: f32 = 3.5;
 const LONGEST_NAME: usize = 32;
 const LONGEST_VALUE: usize = 512;
 
+/// Whether any name's value can be a secret here: all but headers and connection strings mix letters with digits or
+/// signs, and prose has none of those but for the marks that end its sentences.
+pub(super) fn may_stand_in(text: &str) -> bool {
+    let finds = |sign: &str| memchr::memmem::find(text.as_bytes(), sign.as_bytes()).is_some();
+    let (bytes, behind) = (text.as_bytes(), text.as_bytes().get(1..).unwrap_or_default());
+    // Without a way out the loop takes many bytes at a time; the last byte ends a sentence or is a digit.
+    let is_any = |any, (byte, next): (&u8, &u8)| any | byte.is_ascii_digit() | is_sign(*byte, *next);
+    bytes.iter().zip(behind).fold(false, is_any)
+        || bytes.last().is_some_and(u8::is_ascii_digit)
+        || finds("://")
+        || finds("uthorization")
+        || finds("UTHORIZATION")
+}
+
+/// Whether this byte, before that one, is a sign as passwords have them and not the end of a sentence.
+fn is_sign(byte: u8, next: u8) -> bool {
+    let ends_sentence = matches!(byte, b'!' | b'?') & matches!(next, b' ' | b'\n');
+    matches!(byte, b'!' | b'#'..=b'&' | b'*' | b'+' | b'=' | b'?' | b'@' | b'^' | b'~') & !ends_sentence
+}
+
 /// The secret that a name's value is, with its signal. `name` is where one of [`NAMES`] stands.
 pub(super) fn find(text: &str, name: Range<usize>, kind: Name) -> Option<(&'static str, Match)> {
     match kind {
@@ -111,7 +131,8 @@ fn assigned(text: &str, name: &Range<usize>, kind: Name) -> Option<(&'static str
 fn randomness(value: &str, kind: Name, quoted: bool) -> Option<f32> {
     let digits = value.bytes().any(|byte| byte.is_ascii_digit());
     let letters = value.bytes().any(|byte| byte.is_ascii_alphabetic());
-    let signs = value.bytes().any(|byte| b"!@#$%^&*+=?~".contains(&byte));
+    let signs =
+        value.bytes().zip(value.bytes().skip(1).chain([b'"'])).any(|(byte, next)| is_sign(byte, next));
     let bits = entropy(value.as_bytes());
     let mixed = match kind {
         Name::Password => letters && (digits || signs),
