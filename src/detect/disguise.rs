@@ -142,7 +142,7 @@ fn readings(text: &str, deadline: Instant) -> Vec<Reading> {
         (facts.longest_run >= ENCODED, encoded::runs),
         (facts.pairs >= PAIRS, encoded::pairs),
         (facts.dots_and_dashes >= DOTS || long_dashes(), encoded::morse),
-        (true, backwards::turned),
+        (facts.turned >= backwards::ENOUGH, backwards::turned),
     ];
     let in_time = |_: &_| Instant::now() < deadline;
     steps

@@ -44,7 +44,7 @@ const COMMON: [&str; 32] = [
 ];
 
 /// So many of them make a turned text.
-const ENOUGH: usize = 2;
+pub(super) const ENOUGH: usize = 2;
 
 static TURNED: LazyLock<AhoCorasick> = LazyLock::new(|| {
     let rot13 = COMMON.iter().map(|word| word.chars().map(rot13_of).collect::<String>());
@@ -55,6 +55,38 @@ static TURNED: LazyLock<AhoCorasick> = LazyLock::new(|| {
         .build(rot13.chain(reversed))
         .expect("fixed words")
 });
+
+/// For each letter the letters that a turned word which begins with it may end with, a bit each: most words are
+/// told apart by that.
+const ENDS: [u32; 26] = {
+    let mut ends = [0; 26];
+    let mut i = 0;
+    while i < COMMON.len() {
+        let word = COMMON[i].as_bytes();
+        let (first, last) = (word[0] - b'a', word[word.len() - 1] - b'a');
+        ends[last as usize] |= 1 << first;
+        ends[((first + 13) % 26) as usize] |= 1 << ((last + 13) % 26);
+        i += 1;
+    }
+    ends
+};
+
+/// Whether a word is one of the turned ones.
+#[inline]
+pub(super) fn is_turned(word: &[u8]) -> bool {
+    let place = |byte: &u8| usize::from((byte | 0x20).wrapping_sub(b'a'));
+    let [first, .., last] = word else { return false };
+    let fits = ENDS.get(place(first)).is_some_and(|ends| place(last) < 26 && ends >> place(last) & 1 == 1);
+    fits && COMMON.iter().any(|common| is_turned_from(common.as_bytes(), word))
+}
+
+fn is_turned_from(common: &[u8], word: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.to_ascii_lowercase();
+    let turned = |byte: &u8| rot13_of(char::from(plain(byte))) as u8;
+    common.len() == word.len()
+        && (common.iter().copied().eq(word.iter().rev().map(plain))
+            || common.iter().copied().eq(word.iter().map(turned)))
+}
 
 /// Readings of a text that is turned.
 pub(super) fn turned(text: &str) -> Vec<Reading> {

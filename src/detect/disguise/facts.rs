@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::backwards;
+
 /// What a text holds, as far as it matters for disguises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -23,6 +25,8 @@ pub(super) struct Facts {
     pub(super) pairs: usize,
     /// Dots and dashes side by side.
     pub(super) dots_and_dashes: usize,
+    /// Common words, turned.
+    pub(super) turned: usize,
 }
 
 const LETTER: u8 = 1;
@@ -110,6 +114,7 @@ impl Facts {
     /// Counts rows of single letters and of single bytes (`68` or `0x68`).
     #[inline]
     fn end_of_word(&mut self, bytes: &[u8], word: Range<usize>, alone: &mut usize, pairs: &mut usize) {
+        self.turned += usize::from(backwards::is_turned(&bytes[word.clone()]));
         if word.len() > LONGEST_PAIR {
             (*alone, *pairs) = (0, 0);
             return;
@@ -130,7 +135,9 @@ mod tests {
 
     #[test]
     fn a_text_is_seen_for_what_it_holds() {
-        let facts = Facts::of("m4ke b o m b %41%zz &#65; \\u0041 U+0041 68 65 6c .- é abcdefghijklmnop");
+        let facts = Facts::of(
+            "m4ke b o m b %41%zz &#65; \\u0041 U+0041 68 65 6c .- é abcdefghijklmnop ENY gur thguo",
+        );
         let expected = Facts {
             non_ascii: true,
             longest_run: 16,
@@ -141,6 +148,7 @@ mod tests {
             alone: 4,
             pairs: 3,
             dots_and_dashes: 1,
+            turned: 1,
         };
         assert_eq!(facts, expected);
         assert_eq!(Facts::of(""), Facts::default());
