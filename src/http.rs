@@ -81,7 +81,6 @@ pub fn traffic(state: &State) -> Router {
         .routes(routes!(check::check))
         .routes(routes!(models::list))
         .split_for_parts();
-    let guarded = guarded.layer(middleware::from_fn_with_state(Arc::clone(state), layers::admit));
     Router::new()
         .merge(guarded)
         .route("/openapi.json", get(move || std::future::ready(Json(api.clone()))))

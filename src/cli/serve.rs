@@ -56,7 +56,7 @@ fn serve(args: Args) -> anyhow::Result<Drained> {
         with_threads(local.threads)?;
     }
     let json = config.log_format.map_or_else(|| !stderr().is_terminal(), |format| format == LogFormat::Json);
-    telemetry::log::init(&config.log, json).context("`log`")?;
+    let _log = telemetry::log::init(&config.log, json).context("`log`")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let drained = runtime.block_on(async {
         let stop = app::stop()?;

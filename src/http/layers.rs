@@ -11,7 +11,7 @@ use axum::{
     extract::{MatchedPath, Request, State as Extract},
     http::{HeaderName, HeaderValue},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, StreamExt};
 use http_body::Body as _;
@@ -45,7 +45,8 @@ struct Caller(Arc<str>);
 #[derive(Clone, Copy)]
 struct Arrived(Instant);
 
-/// Gives every request an id, counts it, and logs one line about it without any text of it.
+/// Gives every request an id, lets it in, counts it, and logs one line about it without any text of it. One layer:
+/// each costs every request a few allocations.
 pub(super) async fn record(Extract(state): Extract<State>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
@@ -55,8 +56,11 @@ pub(super) async fn record(Extract(state): Extract<State>, mut request: Request,
         request.extensions().get::<MatchedPath>().map_or("unmatched", |path| surface(path.as_str()));
     let in_flight = InFlight::new(&state);
     // A bug must not take the connection down: its other requests are not at fault.
-    let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let mut response = answering.await.unwrap_or_else(|_| error::panicked());
+    let answering = AssertUnwindSafe(admit(&state, surface, request, next)).catch_unwind();
+    let mut response = match answering.await {
+        Ok(answered) => answered.into_response(),
+        Err(_) => error::panicked(),
+    };
     let policy =
         response.extensions().get::<JudgedBy>().map_or_else(|| "none".into(), |by| Arc::clone(&by.0));
     let code = response.status().as_u16();
@@ -127,12 +131,16 @@ fn request_id(request: &Request) -> Arc<str> {
 }
 
 /// Lets known keys in at their rate, sheds load beyond the limit, and gives up on requests that take too long to
-/// begin answering. One layer: each costs every request a few allocations.
-pub(super) async fn admit(
-    Extract(state): Extract<State>,
+/// begin answering. What needs no guard is open to all.
+async fn admit(
+    state: &State,
+    surface: &'static str,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    if !matches!(surface, "chat" | "check" | "models") {
+        return Ok(next.run(request).await);
+    }
     match state.keys.access(request.headers()) {
         Access::Open => {}
         Access::Granted(key) => {
