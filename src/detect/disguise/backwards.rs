@@ -56,19 +56,19 @@ static TURNED: LazyLock<AhoCorasick> = LazyLock::new(|| {
         .expect("fixed words")
 });
 
-/// For each letter the letters that a turned word which begins with it may end with, a bit each: most words are
-/// told apart by that.
-const ENDS: [u32; 26] = {
-    let mut ends = [0; 26];
+/// For the first and the last letter of a word the lengths that a turned word of those letters may have, a bit each:
+/// most words are told apart by that.
+const LENGTHS: [[u16; 26]; 26] = {
+    let mut lengths = [[0; 26]; 26];
     let mut i = 0;
     while i < COMMON.len() {
         let word = COMMON[i].as_bytes();
-        let (first, last) = (word[0] - b'a', word[word.len() - 1] - b'a');
-        ends[last as usize] |= 1 << first;
-        ends[((first + 13) % 26) as usize] |= 1 << ((last + 13) % 26);
+        let (first, last) = ((word[0] - b'a') as usize, (word[word.len() - 1] - b'a') as usize);
+        lengths[last][first] |= 1 << word.len();
+        lengths[(first + 13) % 26][(last + 13) % 26] |= 1 << word.len();
         i += 1;
     }
-    ends
+    lengths
 };
 
 /// Whether a word is one of the turned ones.
@@ -76,8 +76,9 @@ const ENDS: [u32; 26] = {
 pub(super) fn is_turned(word: &[u8]) -> bool {
     let place = |byte: &u8| usize::from((byte | 0x20).wrapping_sub(b'a'));
     let [first, .., last] = word else { return false };
-    let fits = ENDS.get(place(first)).is_some_and(|ends| place(last) < 26 && ends >> place(last) & 1 == 1);
-    fits && COMMON.iter().any(|common| is_turned_from(common.as_bytes(), word))
+    let lengths = LENGTHS.get(place(first)).and_then(|lengths| lengths.get(place(last)));
+    lengths.is_some_and(|lengths| word.len() < 16 && lengths >> word.len() & 1 == 1)
+        && COMMON.iter().any(|common| is_turned_from(common.as_bytes(), word))
 }
 
 fn is_turned_from(common: &[u8], word: &[u8]) -> bool {

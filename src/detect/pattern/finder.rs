@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use aho_corasick::{AhoCorasick, BuildError};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
 
 use super::border::is_word;
+
+/// Up to so many bytes of ASCII to look for, the automaton is a table of some megabytes.
+const SMALL: usize = 64 << 10;
 
 /// The texts to look for.
 pub(super) type Terms = BTreeMap<String, Term>;
@@ -71,9 +74,12 @@ impl Finder {
 impl Automaton {
     fn new(terms: Vec<(String, Term)>) -> Result<Self, BuildError> {
         let (texts, terms): (Vec<_>, Vec<_>) = terms.into_iter().unzip();
-        // Of the kinds of automaton the one that the crate chooses: for thousands of texts its table is as fast
-        // as this, and seventeen times larger.
-        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(texts)?;
+        // A table, where that is of bearable size: it is read faster beside other work, but is seventeen times as
+        // large as what the crate would choose.
+        let small =
+            texts.iter().all(|text| text.is_ascii()) && texts.iter().map(String::len).sum::<usize>() <= SMALL;
+        let kind = small.then_some(AhoCorasickKind::DFA);
+        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).kind(kind).build(texts)?;
         Ok(Self { automaton, terms })
     }
 
