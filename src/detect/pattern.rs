@@ -11,6 +11,7 @@ mod literals;
 mod probe;
 #[cfg(test)]
 mod tests;
+mod trigrams;
 
 use std::{ops::Range, sync::Arc};
 

@@ -2,12 +2,9 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError};
+use aho_corasick::{AhoCorasick, BuildError};
 
-use super::border::is_word;
-
-/// Up to so many bytes of ASCII to look for, the automaton is a table of some megabytes.
-const SMALL: usize = 64 << 10;
+use super::{border::is_word, trigrams::Trigrams};
 
 /// The texts to look for.
 pub(super) type Terms = BTreeMap<String, Term>;
@@ -40,12 +37,22 @@ impl Need {
     }
 }
 
+impl Term {
+    /// Whether it is of use only where a word begins, and only where one ends.
+    pub(super) fn edges(&self) -> [bool; 2] {
+        let all = |end: usize| self.needs.iter().all(|need| need.edges[end]);
+        if self.words.is_empty() { [all(0), all(1)] } else { [false; 2] }
+    }
+}
+
 /// Finds texts. The case of ASCII, which is searched as it is, does not count.
 #[derive(Debug)]
 pub(super) struct Finder {
-    ascii: Automaton,
-    /// The texts that have more than ASCII: most of what is searched can't have them, and a small table is fast.
-    other: Automaton,
+    easy: Trigrams,
+    /// The texts that have more than ASCII, which most of what is searched can't have, and those that are too short.
+    other: Option<Automaton>,
+    /// Whether there are short ones.
+    any_short: bool,
 }
 
 #[derive(Debug)]
@@ -58,15 +65,18 @@ impl Finder {
     /// # Errors
     /// The texts are too much together.
     pub(super) fn new(terms: Terms) -> Result<Self, BuildError> {
-        let (ascii, other) = terms.into_iter().partition(|(text, _): &(String, Term)| text.is_ascii());
-        Ok(Self { ascii: Automaton::new(ascii)?, other: Automaton::new(other)? })
+        let is_easy = |(text, term): &(String, Term)| Trigrams::can_find(text, term.edges());
+        let (easy, other): (Vec<_>, Vec<_>) = terms.into_iter().partition(is_easy);
+        let any_short = other.iter().any(|(text, _)| text.is_ascii());
+        let other = (!other.is_empty()).then(|| Automaton::new(other)).transpose()?;
+        Ok(Self { easy: Trigrams::new(easy), other, any_short })
     }
 
     /// Tells of every occurrence, overlapping ones too.
     pub(super) fn find(&self, text: &str, mut found: impl FnMut(Range<usize>, &Term)) {
-        self.ascii.find(text, &mut found);
-        if !text.is_ascii() {
-            self.other.find(text, &mut found);
+        self.easy.find(text, &mut found);
+        if let Some(other) = self.other.as_ref().filter(|_| self.any_short || !text.is_ascii()) {
+            other.find(text, &mut found);
         }
     }
 }
@@ -74,34 +84,13 @@ impl Finder {
 impl Automaton {
     fn new(terms: Vec<(String, Term)>) -> Result<Self, BuildError> {
         let (texts, terms): (Vec<_>, Vec<_>) = terms.into_iter().unzip();
-        // A table, where that is of bearable size: it is read faster beside other work, but is seventeen times as
-        // large as what the crate would choose.
-        let small =
-            texts.iter().all(|text| text.is_ascii()) && texts.iter().map(String::len).sum::<usize>() <= SMALL;
-        let kind = small.then_some(AhoCorasickKind::DFA);
-        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).kind(kind).build(texts)?;
+        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(texts)?;
         Ok(Self { automaton, terms })
     }
 
     fn find(&self, text: &str, found: &mut impl FnMut(Range<usize>, &Term)) {
-        if self.terms.is_empty() {
-            return;
-        }
         for hit in self.automaton.find_overlapping_iter(text) {
             found(hit.range(), &self.terms[hit.pattern().as_usize()]);
         }
-    }
-}
-
-#[cfg(test)]
-impl Finder {
-    pub(super) fn probe(&self) -> String {
-        format!(
-            "ascii {} texts {} KB, other {} texts {} KB",
-            self.ascii.terms.len(),
-            self.ascii.automaton.memory_usage() >> 10,
-            self.other.terms.len(),
-            self.other.automaton.memory_usage() >> 10
-        )
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
-use super::{border, fold::fold};
+use super::{border, fold::fold, trigrams::Trigrams};
 
 /// The most texts of a set: more are found too often to be of use.
 const MOST: usize = 256;
@@ -201,7 +201,9 @@ const COMMON: [&str; 50] = [
 /// it is a common word or a syllable.
 fn frequency(text: &str) -> f64 {
     let bare = text.trim_matches(EDGE);
-    let is_syllable = bare.is_ascii() && bare.len() < 3 && bare.len() + 2 * EDGE.len_utf8() > text.len();
+    // Too short to be found fast.
+    let edges = [text.starts_with(EDGE), text.ends_with(EDGE)];
+    let is_syllable = bare.is_ascii() && !Trigrams::can_find(bare, edges);
     let by_chance = text.chars().map(share).product();
     match bare {
         _ if is_syllable || EVERYWHERE.contains(&bare) => 1.0,
