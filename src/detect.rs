@@ -110,8 +110,9 @@ impl<T: TextDetector> OnText<T> {
         // a hundred thousand addresses.
         let mut seen = HashSet::new();
         for (segment, views) in task.views.iter().enumerate() {
-            for view in views {
-                if task.is_late() {
+            for (i, view) in views.iter().enumerate() {
+                // The clock costs as much as a few hundred bytes of text.
+                if (segment, i) != (0, 0) && task.is_late() {
                     return Err(FailureReason::Late);
                 }
                 self.0.scan(&view.text, &mut hits);

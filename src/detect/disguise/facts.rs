@@ -114,18 +114,15 @@ impl Facts {
     /// Counts rows of single letters and of single bytes (`68` or `0x68`).
     #[inline]
     fn end_of_word(&mut self, bytes: &[u8], word: Range<usize>, alone: &mut usize, pairs: &mut usize) {
-        self.turned += usize::from(backwards::is_turned(&bytes[word.clone()]));
-        if word.len() > LONGEST_PAIR {
-            (*alone, *pairs) = (0, 0);
-            return;
-        }
-        let is_letter = word.len() == 1 && bytes[word.start].is_ascii_alphabetic();
-        *alone = if is_letter { *alone + 1 } else { 0 };
-        self.alone = self.alone.max(*alone);
-        let digits = bytes[word.clone()].strip_prefix(b"0x").unwrap_or(&bytes[word]);
+        let word = &bytes[word];
+        let is_letter = word.len() == 1 && word[0].is_ascii_alphabetic();
+        let digits = if word.len() == LONGEST_PAIR { word.strip_prefix(b"0x").unwrap_or(word) } else { word };
         let is_byte = digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit);
+        *alone = if is_letter { *alone + 1 } else { 0 };
         *pairs = if is_byte { *pairs + 1 } else { 0 };
+        self.alone = self.alone.max(*alone);
         self.pairs = self.pairs.max(*pairs);
+        self.turned += usize::from(backwards::is_turned(word));
     }
 }
 
