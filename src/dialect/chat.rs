@@ -2,6 +2,7 @@
 
 mod answer;
 mod chunks;
+mod plain;
 mod request;
 #[cfg(test)]
 mod tests;
