@@ -66,11 +66,11 @@ pub struct Rules {
 /// One request, as the HTTP surface hands it in.
 pub struct Call {
     /// The request's id.
-    pub id: String,
+    pub id: Arc<str>,
     /// When its first byte was read.
     pub arrived: Instant,
     /// The name of the caller's API key.
-    pub key: Option<String>,
+    pub key: Option<Arc<str>>,
     /// The request's headers.
     pub headers: HeaderMap,
     /// The request's body.
@@ -83,8 +83,6 @@ pub struct Answer {
     pub status: StatusCode,
     /// Verdict headers, and what the upstream wants to be passed on.
     pub headers: HeaderMap,
-    /// The policy that judged, for metrics.
-    pub policy: Arc<str>,
     /// The body.
     pub body: AnswerBody,
 }
@@ -123,7 +121,7 @@ pub struct Gateway {
 
 /// What is known of an exchange from its start to its end.
 struct Turn {
-    id: String,
+    id: Arc<str>,
     arrived: Instant,
     created: u64,
     guard: Arc<Guard>,
@@ -173,7 +171,7 @@ impl Gateway {
             stream: turn.request.stream,
             body: turn.request.to_bytes(),
             headers: call.headers,
-            request_id: turn.id.clone(),
+            request_id: Arc::clone(&turn.id),
         };
         let asked = Instant::now();
         let reply = self.upstreams.send(ask).await?;
@@ -190,7 +188,7 @@ impl Gateway {
         let caller = Caller { key: call.key.as_deref(), model: &request.model, headers: &call.headers };
         let guard = Arc::clone(rules.guards.choose(&caller));
         Ok(Turn {
-            id: call.id.clone(),
+            id: Arc::clone(&call.id),
             arrived: call.arrived,
             created: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             guard,
@@ -210,10 +208,6 @@ impl Gateway {
 }
 
 impl Turn {
-    fn policy_name(&self) -> Arc<str> {
-        Arc::clone(&self.guard.policy().id().name)
-    }
-
     /// The reply to a refusal, in the language of the user's last words.
     fn reply_to(&self, judged: &Judged) -> String {
         let language = answer::language(&judged.task.exchange);
@@ -229,7 +223,7 @@ impl Turn {
             // The HTTP upstream gives errors whole.
             crate::upstream::ReplyBody::Events(_) => Bytes::new(),
         };
-        Answer { status: reply.status, headers, policy: self.policy_name(), body: AnswerBody::Whole(body) }
+        Answer { status: reply.status, headers, body: AnswerBody::Whole(body) }
     }
 }
 

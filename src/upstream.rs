@@ -9,7 +9,7 @@ pub mod local;
 mod retry;
 mod router;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
@@ -33,7 +33,7 @@ pub struct Ask {
     /// Headers that are passed on (no hop-by-hop headers, none of the client's credentials).
     pub headers: HeaderMap,
     /// The request's id, sent along as `x-request-id`.
-    pub request_id: String,
+    pub request_id: Arc<str>,
 }
 
 /// What came back. Dropping a reply cancels what is left of the work behind it.

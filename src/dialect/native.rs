@@ -153,9 +153,9 @@ pub struct CheckResponse {
 
 /// The verdict headers, from what was judged (input first, then output).
 pub fn headers(verdicts: &[&Verdict], took: Duration) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(8);
     let action = verdicts.iter().map(|verdict| verdict.action).max().unwrap_or(Action::Allow);
-    set(&mut headers, "x-demur-verdict", action.as_str());
+    headers.insert("x-demur-verdict", HeaderValue::from_static(action.as_str()));
     if let Some(verdict) = verdicts.first() {
         set(&mut headers, "x-demur-policy", &verdict.policy.to_string());
     }

@@ -45,7 +45,7 @@ impl Gateway {
             let headers = native::headers(&[&input.verdict], input.took);
             let body = azure_refusal(&input.verdict, &text).to_string().into();
             let body = AnswerBody::Whole(body);
-            return Answer { status: StatusCode::BAD_REQUEST, headers, policy: turn.policy_name(), body };
+            return Answer { status: StatusCode::BAD_REQUEST, headers, body };
         }
         let request = &turn.request;
         let id = format!("chatcmpl-{}", turn.id);
@@ -84,7 +84,7 @@ impl Gateway {
             AnswerBody::Whole(answer.into_whole())
         };
         self.observe(turn);
-        Answer { status: StatusCode::OK, headers, policy: turn.policy_name(), body }
+        Answer { status: StatusCode::OK, headers, body }
     }
 }
 

@@ -24,7 +24,6 @@ impl Gateway {
     ) -> Answer {
         headers.extend(native::headers(&[&input.verdict], input.took));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(sse::CONTENT_TYPE));
-        let policy = turn.policy_name();
         self.observe(&turn);
         let copy = Copy {
             turn,
@@ -35,7 +34,7 @@ impl Gateway {
             limit: self.settings.max_answer_bytes,
         };
         let body = AnswerBody::Live(follow(copy, events));
-        Answer { status: StatusCode::OK, headers, policy, body }
+        Answer { status: StatusCode::OK, headers, body }
     }
 }
 

@@ -7,11 +7,7 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 
-use super::{
-    State,
-    error::ApiError,
-    layers::{self, JudgedBy},
-};
+use super::{State, error::ApiError, layers};
 use crate::{
     dialect::error::ErrorBody,
     gateway::{Answer, AnswerBody},
@@ -57,7 +53,5 @@ fn respond(answer: Answer) -> Response {
         }
         AnswerBody::Live(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
     };
-    let mut response = (answer.status, answer.headers, body).into_response();
-    response.extensions_mut().insert(JudgedBy(answer.policy));
-    response
+    (answer.status, answer.headers, body).into_response()
 }

@@ -6,11 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{
-    State,
-    error::ApiError,
-    layers::{self, JudgedBy},
-};
+use super::{State, error::ApiError, layers};
 use crate::dialect::{
     error::ErrorBody,
     native::{self, CheckRequest, CheckResponse},
@@ -35,8 +31,5 @@ pub(super) async fn check(Extract(state): Extract<State>, request: Request) -> R
     let call = layers::call(&state, request).await?;
     let checked = state.gateway.check(&call).await?;
     let headers = native::headers(&[&checked.judged.verdict], checked.judged.took);
-    let policy = checked.judged.verdict.policy.name.clone();
-    let mut response = (headers, Json(checked.into_response())).into_response();
-    response.extensions_mut().insert(JudgedBy(policy));
-    Ok(response)
+    Ok((headers, Json(checked.into_response())).into_response())
 }

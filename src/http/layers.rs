@@ -29,29 +29,21 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id that is taken over from a client.
 const MAX_REQUEST_ID: usize = 128;
 
-/// The policy that judged a request; rides on the response for the metrics.
+/// What is known of a request before it is read; rides on it.
 #[derive(Clone)]
-pub(super) struct JudgedBy(pub(super) Arc<str>);
-
-/// The request's id; rides on the request.
-#[derive(Clone)]
-struct RequestId(Arc<str>);
-
-/// The caller's key name; rides on the request.
-#[derive(Clone)]
-struct Caller(Arc<str>);
-
-/// When the request arrived; rides on the request.
-#[derive(Clone, Copy)]
-struct Arrived(Instant);
+struct Arrival {
+    id: Arc<str>,
+    at: Instant,
+    /// The name of the caller's key.
+    key: Option<Arc<str>>,
+}
 
 /// Gives every request an id, lets it in, counts it, and logs one line about it without any text of it. One layer:
 /// each costs every request a few allocations.
 pub(super) async fn record(Extract(state): Extract<State>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
-    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-    request.extensions_mut().insert(Arrived(started));
+    request.extensions_mut().insert(Arrival { id: Arc::clone(&id), at: started, key: None });
     let surface =
         request.extensions().get::<MatchedPath>().map_or("unmatched", |path| surface(path.as_str()));
     let in_flight = InFlight::new(&state);
@@ -61,19 +53,19 @@ pub(super) async fn record(Extract(state): Extract<State>, mut request: Request,
         Ok(answered) => answered.into_response(),
         Err(_) => error::panicked(),
     };
-    let policy =
-        response.extensions().get::<JudgedBy>().map_or_else(|| "none".into(), |by| Arc::clone(&by.0));
     let code = response.status().as_u16();
-    state.metrics.requests.with_label_values(&[surface, &policy, response.status().as_str()]).inc();
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let verdict = header("x-demur-verdict").unwrap_or("none");
+    let policy = header("x-demur-policy").and_then(|id| id.split('@').next()).unwrap_or("none");
+    state.metrics.requests.with_label_values(&[surface, policy, response.status().as_str()]).inc();
     if let Some(Rejected(reason)) = response.extensions().get() {
         state.metrics.rejected.with_label_values(&[reason]).inc();
     }
+    let ms = started.elapsed().as_secs_f64() * 1e3;
+    tracing::info!(request_id = &*id, surface, code, policy, verdict, ms, "answered");
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    let verdict = response.headers().get("x-demur-verdict").and_then(|v| v.to_str().ok()).unwrap_or("none");
-    let ms = started.elapsed().as_secs_f64() * 1e3;
-    tracing::info!(request_id = &*id, surface, code, policy = &*policy, verdict, ms, "answered");
     if response.body().size_hint().exact().is_some() {
         return response;
     }
@@ -121,11 +113,9 @@ fn request_id(request: &Request) -> Arc<str> {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
             // Not `Uuid::now_v7`: it asks the system for its random bytes, every time.
-            Builder::from_unix_timestamp_millis(millis, &rand::random())
-                .into_uuid()
-                .simple()
-                .to_string()
-                .into()
+            let id = Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid();
+            let mut buffer = [0; uuid::fmt::Simple::LENGTH];
+            Arc::from(&*id.simple().encode_lower(&mut buffer))
         }
     }
 }
@@ -145,7 +135,9 @@ async fn admit(
         Access::Open => {}
         Access::Granted(key) => {
             state.keys.admit(key).map_err(error::rate_limited)?;
-            request.extensions_mut().insert(Caller(state.keys.name(key).into()));
+            if let Some(arrival) = request.extensions_mut().get_mut::<Arrival>() {
+                arrival.key = Some(state.keys.name(key).into());
+            }
         }
         Access::Denied(found) => return Err(error::unauthorised(found)),
     }
@@ -163,14 +155,9 @@ pub(super) async fn call(state: &State, request: Request) -> Result<Call, ApiErr
     let limit = state.limits.body_timeout;
     let read = tokio::time::timeout(limit, read(body, state.limits.body_bytes)).await;
     let body = read.map_err(|_| error::body_too_slow(limit))??;
-    let extensions = &parts.extensions;
-    Ok(Call {
-        id: extensions.get::<RequestId>().map(|id| id.0.to_string()).unwrap_or_default(),
-        arrived: extensions.get::<Arrived>().map_or_else(Instant::now, |arrived| arrived.0),
-        key: extensions.get::<Caller>().map(|caller| caller.0.to_string()),
-        headers: parts.headers,
-        body,
-    })
+    let unknown = || Arrival { id: Arc::from(""), at: Instant::now(), key: None };
+    let Arrival { id, at, key } = parts.extensions.get().cloned().unwrap_or_else(unknown);
+    Ok(Call { id, arrived: at, key, headers: parts.headers, body })
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {

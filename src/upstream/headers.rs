@@ -35,6 +35,9 @@ const FROM_UPSTREAM: [HeaderName; 4] = [
     HeaderName::from_static("x-request-id"),
 ];
 
+/// How many headers are added later, more or less.
+const ADDED: usize = 6;
+
 /// The client's headers that go on to the upstream.
 pub(super) fn to_upstream(headers: &HeaderMap) -> HeaderMap {
     without(headers, &TO_US)
@@ -52,11 +55,11 @@ fn without(headers: &HeaderMap, dropped: &[HeaderName]) -> HeaderMap {
     let passes = |name: &HeaderName| {
         !HOP_BY_HOP.contains(name) && !dropped.contains(name) && !named.iter().any(|n| n == name.as_str())
     };
-    headers
-        .iter()
-        .filter(|(name, _)| passes(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+    let mut passed = HeaderMap::with_capacity(headers.len() + ADDED);
+    for (name, value) in headers.iter().filter(|(name, _)| passes(name)) {
+        passed.append(name.clone(), value.clone());
+    }
+    passed
 }
 
 #[cfg(test)]

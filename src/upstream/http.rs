@@ -26,11 +26,17 @@ const MODELS_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct HttpUpstream {
     config: UpstreamConfig,
     base: String,
+    /// Where chats go: the path behind the base, and all of it.
+    chat: (&'static str, Uri),
     /// Headers of our own: the key, and what the settings add.
     own: HeaderMap,
     client: client::Client,
     breaker: Breaker,
     metrics: Arc<Metrics>,
+}
+
+fn uri(base: &str, path: &str) -> Uri {
+    format!("{base}{path}").parse().expect("a checked base with a path behind it")
 }
 
 /// Why one attempt gave nothing.
@@ -55,7 +61,8 @@ impl HttpUpstream {
         let client = client::build(&config)?;
         let breaker = Breaker::new(config.breaker);
         metrics.upstream_breaker_open.with_label_values(&[&config.name]).set(0);
-        Ok(Self { config, base, own, client, breaker, metrics })
+        let chat = ("/chat/completions", uri(&base, "/chat/completions"));
+        Ok(Self { config, base, chat, own, client, breaker, metrics })
     }
 
     /// Its settings.
@@ -143,12 +150,14 @@ impl HttpUpstream {
         body: Bytes,
         limit: Duration,
     ) -> Result<::http::Response<Incoming>, Failure> {
-        let uri: Uri = format!("{}{path}", self.base).parse().expect("a checked base with a path behind it");
+        let uri = if path == self.chat.0 { self.chat.1.clone() } else { uri(&self.base, path) };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        request.headers_mut().extend(self.own.clone());
+        for (name, value) in &self.own {
+            request.headers_mut().insert(name, value.clone());
+        }
         let upstream = || self.config.name.clone();
         match tokio::time::timeout(limit, self.client.request(request)).await {
             Ok(Ok(response)) => Ok(response),

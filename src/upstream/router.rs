@@ -41,11 +41,12 @@ impl Upstream {
         }
     }
 
-    fn models(&self) -> Vec<&str> {
-        match self {
-            Self::Http(http) => http.config().models.iter().map(String::as_str).collect(),
-            Self::Local(local) => vec![local.name()],
-        }
+    fn models(&self) -> impl Iterator<Item = &str> {
+        let (listed, own) = match self {
+            Self::Http(http) => (&*http.config().models, None),
+            Self::Local(local) => (&[][..], Some(local.name())),
+        };
+        listed.iter().map(String::as_str).chain(own)
     }
 
     fn rank(&self) -> (u32, u32) {
@@ -73,10 +74,10 @@ impl Upstream {
     fn closeness(&self, model: &str) -> Option<usize> {
         let close = |name: &str| match name.contains('*') {
             false if name == model => Some(usize::MAX),
-            true if WildMatch::new(name).matches(model) => Some(name.len()),
+            true if name == "*" || WildMatch::new(name).matches(model) => Some(name.len()),
             _ => None,
         };
-        self.models().into_iter().filter_map(close).max()
+        self.models().filter_map(close).max()
     }
 }
 
@@ -158,7 +159,7 @@ impl Upstreams {
     pub async fn models(&self) -> Vec<Value> {
         let lists = self.0.iter().map(|upstream| async move {
             match upstream {
-                Upstream::Http(http) if upstream.models().iter().any(|name| name.contains('*')) => {
+                Upstream::Http(http) if upstream.models().any(|name| name.contains('*')) => {
                     let listed = http.models().await.unwrap_or_else(|error| {
                         tracing::warn!(upstream = upstream.name(), %error, "an upstream does not list its models");
                         Vec::new()
@@ -167,7 +168,7 @@ impl Upstreams {
                     listed.into_iter().filter(ours).collect()
                 }
                 Upstream::Local(local) => vec![model_object(local.name(), "demur")],
-                _ => upstream.models().into_iter().map(|name| model_object(name, upstream.name())).collect::<Vec<_>>(),
+                _ => upstream.models().map(|name| model_object(name, upstream.name())).collect::<Vec<_>>(),
             }
         });
         let mut seen = BTreeSet::new();

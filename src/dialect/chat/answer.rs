@@ -5,7 +5,11 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{super::lens, chunks, plain::{Choice, Plain}};
+use super::{
+    super::lens,
+    chunks,
+    plain::{Choice, Plain},
+};
 use crate::message::{Direction, Place, Role, Segment};
 
 /// A whole chat completion: what an upstream said, or a refusal of ours.
@@ -28,7 +32,13 @@ impl ChatAnswer {
     pub fn from_whole(body: Bytes) -> Result<Self, String> {
         let plain = Plain::read(&body);
         if plain.is_some() {
-            return Ok(Self { raw: vec![body], plain, tree: OnceLock::new(), changed: false, streamed: false });
+            return Ok(Self {
+                raw: vec![body],
+                plain,
+                tree: OnceLock::new(),
+                changed: false,
+                streamed: false,
+            });
         }
         let json: Value = serde_json::from_slice(&body).map_err(|error| format!("not JSON: {error}"))?;
         if !json["choices"].is_array() {

@@ -159,40 +159,41 @@ fn check_messages(messages: Option<&Value>) -> Result<(), BadBody> {
     if messages.is_empty() {
         return Err(BadBody::at("messages", "`messages` is empty; expected at least one message"));
     }
-    messages.iter().enumerate().try_for_each(|(i, message)| check_message(&format!("messages[{i}]"), message))
+    messages.iter().enumerate().try_for_each(|(i, message)| check_message(i, message))
 }
 
-fn check_message(at: &str, message: &Value) -> Result<(), BadBody> {
+fn check_message(i: usize, message: &Value) -> Result<(), BadBody> {
     if !message.is_object() {
-        return Err(wrong_type(at, "an object with `role` and `content`", message));
+        return Err(wrong_type(&format!("messages[{i}]"), "an object with `role` and `content`", message));
     }
-    let role_at = format!("{at}.role");
+    let role_at = || format!("messages[{i}].role");
     match &message["role"] {
         Value::String(name) if role(name).is_some() => {}
         Value::String(_) => {
+            let role_at = role_at();
             let message =
                 format!("unknown role in `{role_at}`; expected system, developer, user, assistant or tool");
             return Err(BadBody::at(role_at, message));
         }
-        other => return Err(wrong_type(&role_at, "a role's name", other)),
+        other => return Err(wrong_type(&role_at(), "a role's name", other)),
     }
-    let content_at = format!("{at}.content");
+    let content_at = || format!("messages[{i}].content");
     match &message["content"] {
         Value::Null | Value::String(_) => Ok(()),
-        Value::Array(parts) => parts.iter().enumerate().try_for_each(|(i, part)| {
-            let part_at = format!("{content_at}[{i}]");
+        Value::Array(parts) => parts.iter().enumerate().try_for_each(|(part_number, part)| {
+            let part_at = || format!("{}[{part_number}]", content_at());
             match part {
                 Value::Object(part) if part.get("type").is_some_and(Value::is_string) => {
                     match part.get("text") {
                         None | Some(Value::String(_)) => Ok(()),
-                        Some(other) => Err(wrong_type(&format!("{part_at}.text"), "a string", other)),
+                        Some(other) => Err(wrong_type(&format!("{}.text", part_at()), "a string", other)),
                     }
                 }
-                Value::Object(_) => Err(BadBody::at(&part_at, format!("`{part_at}` has no `type`"))),
-                other => Err(wrong_type(&part_at, "an object with a `type`", other)),
+                Value::Object(_) => Err(BadBody::at(part_at(), format!("`{}` has no `type`", part_at()))),
+                other => Err(wrong_type(&part_at(), "an object with a `type`", other)),
             }
         }),
-        other => Err(wrong_type(&content_at, "a string or an array of parts", other)),
+        other => Err(wrong_type(&content_at(), "a string or an array of parts", other)),
     }
 }
 

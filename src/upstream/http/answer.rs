@@ -4,7 +4,7 @@ use ::http::{HeaderMap, Response, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use serde_json::{Value, json};
 
 use crate::upstream::{Reply, ReplyBody, UpstreamError, config::UpstreamConfig, headers};
@@ -48,16 +48,24 @@ enum ContentType {
 
 fn content_type(headers: &HeaderMap) -> ContentType {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "text/event-stream" => ContentType::Events,
-        json if json == "application/json" || json.ends_with("+json") => ContentType::Json,
-        _ => ContentType::Other,
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    let ends = |end: &str| {
+        essence.get(essence.len().saturating_sub(end.len())..).is_some_and(|e| e.eq_ignore_ascii_case(end))
+    };
+    match () {
+        () if is("text/event-stream") => ContentType::Events,
+        () if is("application/json") || ends("+json") => ContentType::Json,
+        () => ContentType::Other,
     }
 }
 
 async fn whole(mut body: Incoming, limit: usize, config: &UpstreamConfig) -> Result<Bytes, UpstreamError> {
-    let mut all = BytesMut::new();
+    let first = next(&mut body, config).await?.unwrap_or_default();
+    if body.is_end_stream() && first.len() <= limit {
+        return Ok(first);
+    }
+    let mut all = BytesMut::from(first);
     while let Some(piece) = next(&mut body, config).await? {
         if all.len() + piece.len() > limit {
             let reason = format!("more than {limit} bytes");

@@ -23,7 +23,7 @@ fn ask(body: &Value) -> Ask {
         stream: body["stream"] == true,
         body: body.to_string().into(),
         headers: HeaderMap::new(),
-        request_id: "test".to_owned(),
+        request_id: "test".into(),
     }
 }
 
