@@ -9,9 +9,14 @@ pub mod pii;
 pub mod secrets;
 pub mod view;
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::HashSet,
+    future::{Ready, ready},
+    sync::Arc,
+    time::Instant,
+};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either};
 
 use crate::{
     message::Exchange,
@@ -41,10 +46,14 @@ impl Task {
 
     /// A task whose segments are read through their disguises too.
     pub fn prepare(exchange: Exchange, deadline: Instant) -> Self {
-        let uncovered =
-            exchange.segments.iter().enumerate().map(|(i, s)| disguise::uncover(&s.text, i, deadline));
-        let (views, disguises): (Vec<_>, Vec<_>) = uncovered.unzip();
-        Self { exchange, views, disguises: disguises.concat(), deadline }
+        let mut views = Vec::with_capacity(exchange.segments.len());
+        let mut disguises = Vec::new();
+        for (i, segment) in exchange.segments.iter().enumerate() {
+            let (uncovered, found) = disguise::uncover(&segment.text, i, deadline);
+            views.push(uncovered);
+            disguises.extend(found);
+        }
+        Self { exchange, views, disguises, deadline }
     }
 
     /// Whether the deadline has passed.
@@ -52,6 +61,12 @@ impl Task {
         Instant::now() >= self.deadline
     }
 }
+
+/// What a detector comes to.
+pub type Detected = Result<Vec<Finding>, FailureReason>;
+
+/// The same, at once or later.
+pub type Detecting<'a> = Either<Ready<Detected>, BoxFuture<'a, Detected>>;
 
 /// One way of seeing something in a text. The one seam of the guard that is `dyn`: patterns, validators,
 /// networks in this process and guards behind an upstream all stand behind it.
@@ -72,7 +87,7 @@ pub trait Detector: Send + Sync {
     ///
     /// # Errors
     /// The reason why there are no findings.
-    fn detect<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<Vec<Finding>, FailureReason>>;
+    fn detect<'a>(&'a self, task: &'a Task) -> Detecting<'a>;
 }
 
 /// A match of a detector that looks at one text at a time.
@@ -103,7 +118,7 @@ pub trait TextDetector: Send + Sync {
 pub struct OnText<T>(pub T);
 
 impl<T: TextDetector> OnText<T> {
-    fn run(&self, task: &Task) -> Result<Vec<Finding>, FailureReason> {
+    fn run(&self, task: &Task) -> Detected {
         let mut findings: Vec<Finding> = Vec::new();
         let mut hits = Vec::new();
         // The same thing seen again through another view is one finding. A set, because a text may hold
@@ -147,7 +162,7 @@ impl<T: TextDetector> Detector for OnText<T> {
         true
     }
 
-    fn detect<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Result<Vec<Finding>, FailureReason>> {
-        Box::pin(std::future::ready(self.run(task)))
+    fn detect<'a>(&'a self, task: &'a Task) -> Detecting<'a> {
+        Either::Left(ready(self.run(task)))
     }
 }

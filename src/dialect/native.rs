@@ -155,7 +155,7 @@ pub struct CheckResponse {
 pub fn headers(verdicts: &[&Verdict], took: Duration) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     let action = verdicts.iter().map(|verdict| verdict.action).max().unwrap_or(Action::Allow);
-    headers.insert("x-demur-verdict", HeaderValue::from_static(action.as_str()));
+    headers.insert(HeaderName::from_static("x-demur-verdict"), HeaderValue::from_static(action.as_str()));
     if let Some(verdict) = verdicts.first() {
         set(&mut headers, "x-demur-policy", &verdict.policy.to_string());
     }

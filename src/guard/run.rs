@@ -9,9 +9,9 @@ use std::{
 use futures_util::{FutureExt, future::join_all};
 
 use crate::{
-    detect::{Detector, Task, disguise},
+    detect::{Detected, Detector, Task, disguise},
     message::Exchange,
-    verdict::{FailureReason, Finding},
+    verdict::FailureReason,
 };
 
 /// Up to this many bytes of text (tens of microseconds of work) it costs less to look at once than to change
@@ -21,7 +21,7 @@ const INLINE_BYTES: usize = 16 * 1024;
 /// What one detector came to.
 pub(super) struct Outcome {
     pub(super) detector: &'static str,
-    pub(super) result: Result<Vec<Finding>, FailureReason>,
+    pub(super) result: Detected,
     pub(super) took: Duration,
 }
 
@@ -49,7 +49,8 @@ pub(super) async fn all(
         Err(task) => (Arc::new(task), Err(FailureReason::Error)),
     };
     let mut now = Instant::now();
-    let mut outcomes = vec![Outcome { detector: disguise::NAME, result: prepared, took: now - started }];
+    let mut outcomes = Vec::with_capacity(1 + detectors.len());
+    outcomes.push(Outcome { detector: disguise::NAME, result: prepared, took: now - started });
     if offload || !detectors.iter().all(|detector| detector.on_caller()) {
         outcomes.extend(join_all(detectors.iter().map(|detector| one(detector, &task, offload))).await);
         return (task, outcomes);
@@ -85,7 +86,7 @@ async fn one(detector: &Arc<dyn Detector>, task: &Arc<Task>, offload: bool) -> O
 }
 
 /// A detector's bug must not take the request down, nor pass for "nothing found".
-async fn guarded(detector: &dyn Detector, task: &Task) -> Result<Vec<Finding>, FailureReason> {
+async fn guarded(detector: &dyn Detector, task: &Task) -> Detected {
     let work = async { detector.detect(task).await };
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(FailureReason::Error))
 }

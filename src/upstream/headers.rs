@@ -2,6 +2,9 @@
 
 use ::http::{HeaderMap, HeaderName, header};
 
+/// The id of a request.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// Headers that are about one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 7] = [
     header::CONNECTION,
@@ -28,12 +31,8 @@ const TO_US: [HeaderName; 9] = [
 ];
 
 /// What an upstream says to us alone; bodies are written anew.
-const FROM_UPSTREAM: [HeaderName; 4] = [
-    header::CONTENT_LENGTH,
-    header::SET_COOKIE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("x-request-id"),
-];
+const FROM_UPSTREAM: [HeaderName; 4] =
+    [header::CONTENT_LENGTH, header::SET_COOKIE, HeaderName::from_static("keep-alive"), REQUEST_ID];
 
 /// How many headers are added later, more or less.
 const ADDED: usize = 6;

@@ -127,7 +127,7 @@ impl HttpUpstream {
         let mut headers = headers::to_upstream(&ask.headers);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Ok(id) = HeaderValue::from_str(&ask.request_id) {
-            headers.insert("x-request-id", id);
+            headers.insert(headers::REQUEST_ID, id);
         }
         let body = match &self.config.rename {
             Some(name) => renamed(&ask.body, name).unwrap_or_else(|| ask.body.clone()),

@@ -90,7 +90,7 @@ impl ChatRequest {
                 lens.every_string(tools, &format!("/{key}"), Role::Developer, Place::ToolDefinition);
             }
         }
-        if let Some(content) = self.json.pointer("/prediction/content") {
+        if let Some(content) = self.json.get("prediction").and_then(|prediction| prediction.get("content")) {
             lens.content(content, "/prediction/content", Role::Developer, Place::Other);
         }
         if let Some(format) = self.json.get("response_format").filter(|format| format.is_object()) {
