@@ -45,7 +45,6 @@ rust-test: build model
 	$(say) "running the Rust tests"
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --no-fail-fast; \
 	else cargo test --locked --lib --bins --tests --no-fail-fast; fi
-	@cargo test --locked --doc --quiet
 
 policies: build
 	$(say) "checking the shipped policies, and running their cases"

@@ -17,12 +17,15 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, Router, middleware, routing::get};
+use axum::{Json, Router, body::Body, extract::Request, routing::get};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::service::TowerToHyperService;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{gateway::Gateway, telemetry::Metrics};
 use keys::Keys;
+use serve::Answers;
 
 /// Limits on a single request and on all of them.
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +77,16 @@ impl Surface {
 )]
 struct Api;
 
-/// The routes of the traffic listener.
-pub fn traffic(state: &State) -> Router {
+/// What answers on the traffic listener.
+pub fn traffic(state: &State) -> impl Answers {
+    let (state, routes) = (Arc::clone(state), TowerToHyperService::new(routes(state)));
+    service_fn(move |request: Request<Incoming>| {
+        let answer = layers::record(Arc::clone(&state), routes.clone(), request.map(Body::new));
+        async { Ok(answer.await) }
+    })
+}
+
+fn routes(state: &State) -> Router {
     let (guarded, api) = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(chat::completions))
         .routes(routes!(check::check))
@@ -86,17 +97,17 @@ pub fn traffic(state: &State) -> Router {
         .route("/openapi.json", get(move || std::future::ready(Json(api.clone()))))
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(state), layers::record))
         .with_state(Arc::clone(state))
 }
 
-/// The routes of the operations listener.
-pub fn operations(state: &State) -> Router {
-    Router::new()
+/// What answers on the operations listener.
+pub fn operations(state: &State) -> impl Answers {
+    let routes = Router::new()
         .route("/metrics", get(ops::metrics))
         .route("/healthz", get(ops::health))
         .route("/livez", get(ops::health))
         .route("/readyz", get(ops::ready))
         .fallback(error::no_route)
-        .with_state(Arc::clone(state))
+        .with_state(Arc::clone(state));
+    TowerToHyperService::new(routes)
 }

@@ -92,7 +92,7 @@ fn a_refusal_shows_the_rule_and_the_reply_in_the_language_asked_for() {
 fn what_is_redacted_is_shown_without_it() {
     let desk = Desk::new();
     let checked = &desk.lines(&["check", "--json", "write to mia@example.org"], "")[0];
-    assert_eq!(checked["action"], "redact");
+    assert_eq!(checked["verdict"]["action"], "redact");
     assert_eq!(checked["redacted"], "write to <EMAIL_1>");
 }
 
@@ -117,7 +117,8 @@ fn rows_are_judged_one_by_one_packed_or_not() {
     packed.finish().unwrap();
     for file in ["rows.jsonl", "rows.jsonl.gz"] {
         let checked = desk.lines(&["check", "--json", "--jsonl", file], "");
-        let seen: Vec<_> = checked.iter().map(|row| (&row["direction"], &row["action"])).collect();
+        let seen: Vec<_> =
+            checked.iter().map(|row| (&row["verdict"]["direction"], &row["verdict"]["action"])).collect();
         let expected = [("input", "refuse"), ("input", "allow"), ("output", "refuse"), ("input", "refuse")];
         assert!(seen.iter().zip(expected).all(|((d, a), (e, f))| **d == e && **a == f), "{seen:?}");
         assert_eq!(seen.len(), expected.len());

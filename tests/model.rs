@@ -176,7 +176,7 @@ async fn it_knows_the_capital_of_france() {
             stream: false,
             body: body.to_string().into(),
             headers: http::HeaderMap::new(),
-            request_id: "test".to_owned(),
+            request_id: "test".into(),
         };
         let ReplyBody::Whole(answer) = local.send(ask).await.unwrap().body else { panic!("a whole answer") };
         answers.push(serde_json::from_slice::<Value>(&answer).unwrap());

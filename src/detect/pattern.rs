@@ -8,8 +8,6 @@ mod finder;
 mod fold;
 mod literals;
 #[cfg(test)]
-mod probe;
-#[cfg(test)]
 mod tests;
 mod trigrams;
 

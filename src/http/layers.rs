@@ -7,14 +7,16 @@ use std::{
 };
 
 use axum::{
+    Router,
     body::{Body, Bytes},
-    extract::{MatchedPath, Request, State as Extract},
+    extract::Request,
     http::{HeaderName, HeaderValue},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, StreamExt};
 use http_body::Body as _;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 use uuid::Builder;
 
 use super::{
@@ -25,6 +27,12 @@ use super::{
 use crate::gateway::Call;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The one surface that needs no key.
+const OPEN: &str = "openapi";
+
+/// The routes of a listener.
+pub(super) type Routes = TowerToHyperService<Router>;
 
 /// The longest request id that is taken over from a client.
 const MAX_REQUEST_ID: usize = 128;
@@ -38,17 +46,16 @@ struct Arrival {
     key: Option<Arc<str>>,
 }
 
-/// Gives every request an id, lets it in, counts it, and logs one line about it without any text of it. One layer:
-/// each costs every request a few allocations.
-pub(super) async fn record(Extract(state): Extract<State>, mut request: Request, next: Next) -> Response {
+/// Gives every request an id, lets it in, counts it, and logs one line about it without any text of it. It stands
+/// around all routes and not around each, where a layer costs every request some ten allocations.
+pub(super) async fn record(state: State, routes: Routes, mut request: Request) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
     request.extensions_mut().insert(Arrival { id: Arc::clone(&id), at: started, key: None });
-    let surface =
-        request.extensions().get::<MatchedPath>().map_or("unmatched", |path| surface(path.as_str()));
+    let surface = surface(request.uri().path());
     let in_flight = InFlight::new(&state);
     // A bug must not take the connection down: its other requests are not at fault.
-    let answering = AssertUnwindSafe(admit(&state, surface, request, next)).catch_unwind();
+    let answering = AssertUnwindSafe(admit(&state, &routes, surface, request)).catch_unwind();
     let mut response = match answering.await {
         Ok(answered) => answered.into_response(),
         Err(_) => error::panicked(),
@@ -99,8 +106,8 @@ fn surface(path: &str) -> &'static str {
         "/v1/chat/completions" => "chat",
         "/v1/guard/check" => "check",
         "/v1/models" => "models",
-        "/openapi.json" => "openapi",
-        _ => "other",
+        "/openapi.json" => OPEN,
+        _ => "unmatched",
     }
 }
 
@@ -121,15 +128,15 @@ fn request_id(request: &Request) -> Arc<str> {
 }
 
 /// Lets known keys in at their rate, sheds load beyond the limit, and gives up on requests that take too long to
-/// begin answering. What needs no guard is open to all.
+/// begin answering. The description of the API is open to all.
 async fn admit(
     state: &State,
+    routes: &Routes,
     surface: &'static str,
     mut request: Request,
-    next: Next,
 ) -> Result<Response, ApiError> {
-    if !matches!(surface, "chat" | "check" | "models") {
-        return Ok(next.run(request).await);
+    if surface == OPEN {
+        return Ok(answered(routes, request).await);
     }
     match state.keys.access(request.headers()) {
         Access::Open => {}
@@ -146,7 +153,11 @@ async fn admit(
         return Err(error::overloaded());
     }
     let limit = state.limits.request_timeout;
-    tokio::time::timeout(limit, next.run(request)).await.map_err(|_| error::timed_out(limit))
+    tokio::time::timeout(limit, answered(routes, request)).await.map_err(|_| error::timed_out(limit))
+}
+
+async fn answered(routes: &Routes, request: Request) -> Response {
+    routes.call(request).await.unwrap_or_else(|never| match never {})
 }
 
 /// Reads a request's body within its limits and makes it a call of the gateway.

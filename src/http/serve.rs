@@ -1,12 +1,12 @@
 //! Accepts connections and, when asked to stop, lets those under way finish within a limit.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{http::Request, response::Response};
+use hyper::{body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
-    service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -16,6 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 /// The least buffer that hyper takes for a request's head.
 const MIN_HEAD_BYTES: usize = 8192;
+
+/// While a timer is due this soon, a request's own timers wake no thread: tokio's timer driver wakes itself, by a
+/// write to a file of the system, for each timer that is due before all others (`time::Handle::reregister` in
+/// tokio 1.54).
+const TICK: Duration = Duration::from_millis(100);
 
 /// Limits on a connection.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +35,20 @@ pub struct ConnectionLimits {
     pub drain: Duration,
 }
 
+/// What answers requests.
+pub trait Answers:
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
 /// How serving ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
@@ -42,20 +61,22 @@ pub enum Drained {
 /// Serves until `stop` is cancelled, then drains.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    service: impl Answers,
     limits: ConnectionLimits,
     stop: CancellationToken,
 ) -> Drained {
     let builder = Arc::new(builder(&limits));
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.connections));
+    let mut tick = tokio::time::interval(TICK);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
+            _ = tick.tick() => continue,
             accepted = accept(&listener, &permits) => accepted,
         };
         let Some((stream, permit)) = accepted else { continue };
-        let service = TowerToHyperService::new(router.clone());
+        let service = service.clone();
         let builder = Arc::clone(&builder);
         let watcher = graceful.watcher();
         tokio::spawn(async move {

@@ -104,7 +104,9 @@ async fn a_card_number_is_masked_for_the_model_and_comes_back() {
 #[tokio::test]
 async fn a_card_number_of_the_models_own_is_masked() {
     let model = Model::start(Script::Say(format!("use {CARD} then"))).await;
-    let app = TestApp::before(&model).await;
+    let policy =
+        PolicyFile::new("rules:\n  - {id: cards, on: [output], when: pii.credit_card > 0, do: redact}\n");
+    let app = TestApp::with(&model, |settings| settings.policy = Some(policy.path())).await;
     let reply = app.ask("which card?").await;
     assert_eq!(reply.content(), "use [CREDIT_CARD] then");
 }

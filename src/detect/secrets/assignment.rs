@@ -86,9 +86,8 @@ pub(super) fn may_stand_in(text: &str) -> bool {
     let is_any = |any, (byte, next): (&u8, &u8)| any | byte.is_ascii_digit() | is_sign(*byte, *next);
     bytes.iter().zip(behind).fold(false, is_any)
         || bytes.last().is_some_and(u8::is_ascii_digit)
-        || finds("://")
-        || finds("uthorization")
-        || finds("UTHORIZATION")
+        || memchr::memchr(b':', bytes).is_some()
+            && (finds("://") || finds("uthorization") || finds("UTHORIZATION"))
 }
 
 /// Whether this byte, before that one, is a sign as passwords have them and not the end of a sentence.
