@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prometheus::Histogram;
+use prometheus::{Histogram, IntCounter};
 
 use crate::{
     detect::{
@@ -88,6 +88,8 @@ struct Side {
     /// Where the times of the undoing of disguises and of each detector go. Looked up once: the look-up costs as
     /// much as a short text.
     timers: Vec<Histogram>,
+    /// Counts the texts that nothing was seen in, likewise.
+    allowed: IntCounter,
 }
 
 impl Side {
@@ -107,7 +109,8 @@ impl Side {
         }
         let names = iter::once(disguise::NAME).chain(detectors.iter().map(|detector| detector.name()));
         let timers = names.map(|name| metrics.guard.with_label_values(&[direction.as_str(), name])).collect();
-        Ok(Self { detectors, timers })
+        let labels = [direction.as_str(), Action::Allow.as_str(), &policy.id().name, policy.mode().as_str()];
+        Ok(Self { detectors, timers, allowed: metrics.verdicts.with_label_values(&labels) })
     }
 }
 
@@ -161,7 +164,7 @@ impl Guard {
         let started = Instant::now();
         let direction = exchange.direction;
         let deadline = started + self.limits.deadline;
-        let Side { detectors, timers } = &self.sides[direction as usize];
+        let Side { detectors, timers, .. } = &self.sides[direction as usize];
         let (task, outcomes) = run::all(detectors, exchange, deadline).await;
         let mut findings: Vec<Finding> = task.disguises.clone();
         let mut failures = Vec::new();
@@ -198,8 +201,12 @@ impl Guard {
         let policy = &*verdict.policy.name;
         let direction = verdict.direction.as_str();
         let metrics = &self.metrics;
-        let labels = [direction, verdict.would.as_str(), policy, verdict.mode.as_str()];
-        metrics.verdicts.with_label_values(&labels).inc();
+        if verdict.would == Action::Allow {
+            self.sides[verdict.direction as usize].allowed.inc();
+        } else {
+            let labels = [direction, verdict.would.as_str(), policy, verdict.mode.as_str()];
+            metrics.verdicts.with_label_values(&labels).inc();
+        }
         for finding in &verdict.findings {
             metrics.findings.with_label_values(&[finding.detector, &finding.signal, direction]).inc();
         }

@@ -1,5 +1,6 @@
 //! Metrics and logs. Neither carries prompt or answer text.
 
+mod json;
 pub mod log;
 mod metrics;
 

@@ -93,7 +93,7 @@ fn what_is_redacted_is_shown_without_it() {
     let desk = Desk::new();
     let checked = &desk.lines(&["check", "--json", "write to mia@example.org"], "")[0];
     assert_eq!(checked["verdict"]["action"], "redact");
-    assert_eq!(checked["redacted"], "write to <EMAIL_1>");
+    assert_eq!(checked["redacted"], "write to [EMAIL]");
 }
 
 #[test]

@@ -10,6 +10,8 @@ use std::{
 
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
+use super::json::Json;
+
 /// How long a line may wait for others, so that they are written together: to write each for itself costs a request
 /// more (`make bench`), and so does a channel to a thread that writes (`tracing-appender`).
 const WAIT: Duration = Duration::from_millis(20);
@@ -90,10 +92,6 @@ pub fn init(directives: &str, json: bool) -> Result<Flush, ParseError> {
     let terminal = io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Lines).with_ansi(terminal);
     // A second call (in tests) keeps the first one's logger.
-    let _ = if json {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
-    } else {
-        builder.with_target(false).try_init()
-    };
+    let _ = if json { builder.event_format(Json).try_init() } else { builder.with_target(false).try_init() };
     Ok(Flush(()))
 }

@@ -9,6 +9,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Ur
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use prometheus::IntGauge;
 use serde_json::Value;
 
 use super::{
@@ -32,6 +33,7 @@ pub struct HttpUpstream {
     own: HeaderMap,
     client: client::Client,
     breaker: Breaker,
+    breaker_open: IntGauge,
     metrics: Arc<Metrics>,
 }
 
@@ -60,9 +62,10 @@ impl HttpUpstream {
         let own = own_headers(&config)?;
         let client = client::build(&config)?;
         let breaker = Breaker::new(config.breaker);
-        metrics.upstream_breaker_open.with_label_values(&[&config.name]).set(0);
+        let breaker_open = metrics.upstream_breaker_open.with_label_values(&[&config.name]);
+        breaker_open.set(0);
         let chat = ("/chat/completions", uri(&base, "/chat/completions"));
-        Ok(Self { config, base, chat, own, client, breaker, metrics })
+        Ok(Self { config, base, chat, own, client, breaker, breaker_open, metrics })
     }
 
     /// Its settings.
@@ -113,8 +116,7 @@ impl HttpUpstream {
         } else {
             permit.failed();
         }
-        let open = i64::from(self.breaker.is_open());
-        self.metrics.upstream_breaker_open.with_label_values(&[&self.config.name]).set(open);
+        self.breaker_open.set(i64::from(self.breaker.is_open()));
         let outcome = match &result {
             Ok(reply) => reply.status.as_str().to_owned(),
             Err(failure) => failure.outcome.to_owned(),
