@@ -72,7 +72,7 @@ def test_an_edit_takes_effect_without_a_dropped_request(echoing, tmp_path):
             until(lambda: len(loop.verdicts) > seen + 50 or loop.failures, "requests under the new policy")
         assert set(loop.verdicts) == {"allow", "refuse"}
         assert demur.metric("demur_requests_total", surface="chat", code="200") == len(loop.verdicts)
-        assert demur.logged("policies reloaded")
+        until(lambda: demur.logged("policies reloaded"), "the reload is logged")
 
 
 def test_a_broken_edit_changes_nothing(echoing, tmp_path):
@@ -81,7 +81,7 @@ def test_a_broken_edit_changes_nothing(echoing, tmp_path):
         before = post(demur.url + CHAT, ask("zork")).headers["x-demur-policy"]
         policy(tmp_path, BROKEN)
         until(lambda: loads(demur, "error") >= 1, "the broken edit is noticed")
-        error = demur.logged("policies not reloaded")["error"]
+        error = until(lambda: demur.logged("policies not reloaded"), "the failure is logged")["error"]
         assert f"{path}:" in error and "pii.credit_crad" in error and "pii.credit_card" in error
         after = post(demur.url + CHAT, ask("zork")).headers
         assert after["x-demur-verdict"] == "refuse" and after["x-demur-policy"] == before
