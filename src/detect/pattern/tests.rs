@@ -79,7 +79,88 @@ fn no_expression_takes_exponential_time() {
     assert!(started.elapsed().as_secs() < 20);
 }
 
+/// An expression of any shape that the search for what it needs looks into.
+fn any_expression() -> impl Strategy<Value = String> {
+    let texts = prop::sample::select(vec![
+        "pipe",
+        "bomb",
+        "ai",
+        "so",
+        "kill",
+        "k",
+        "é",
+        "ß",
+        "make|build",
+        "x.",
+        "-",
+        " ",
+        "1",
+    ]);
+    let others = prop::sample::select(vec![
+        r"\b",
+        r"(?-u:\b)",
+        r"\s+",
+        r"\s*",
+        r"[ \t]*",
+        "[.?!]",
+        "[^a-z]",
+        "[sz]",
+        r"\w",
+        ".",
+        "$",
+        "^",
+        "(?:^|[.?])",
+    ]);
+    let leaf = prop_oneof![3 => texts, 2 => others].prop_map(|part| format!("(?:{part})"));
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            4 => prop::collection::vec(inner.clone(), 1..5).prop_map(|parts| parts.concat()),
+            2 => prop::collection::vec(inner.clone(), 2..4).prop_map(|branches| format!("(?:{})", branches.join("|"))),
+            1 => inner.clone().prop_map(|part| format!("(?:{part})?")),
+            1 => inner.clone().prop_map(|part| format!("(?:{part})+")),
+            1 => inner.prop_map(|part| format!("(?:{part})*")),
+        ]
+    })
+}
+
+/// A text in which such expressions match now and then.
+fn any_text() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec![
+        "pipe",
+        "Bomb",
+        "bombs",
+        "AI",
+        "aid",
+        "so",
+        "ſo",
+        "kill",
+        "\u{212a}ill",
+        "k",
+        "make",
+        "built",
+        "é",
+        "ß",
+        "x!",
+        "-",
+        " ",
+        "  ",
+        "\n",
+        ".",
+        "?",
+        "1",
+        "_",
+    ]);
+    prop::collection::vec(part, 0..10).prop_map(|parts| parts.concat())
+}
+
 proptest! {
+    #[test]
+    fn prop_no_match_is_lost_by_what_an_expression_needs(source in any_expression(), text in any_text()) {
+        let alone = Regex::new(&format!("(?i){source}")).unwrap();
+        let expected: Vec<_> = alone.find_iter(&text).map(|found| format!("pattern.x: {}", found.as_str())).collect();
+        prop_assert_eq!(found(&[regexes("pattern.x", &[&source])], &text), expected);
+    }
+
     #[test]
     fn prop_everything_is_found_as_by_the_expression_alone(text in "(pipe|BOMB|bombs|ſ|K|ß| |1|é){0,12}") {
         let source = r"pipe\s*bombs?|k[1-3]|ßs?";
