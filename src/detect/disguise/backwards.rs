@@ -43,7 +43,7 @@ const COMMON: [&str; 32] = [
     "ignore",
 ];
 
-/// So many of them make a turned text.
+/// So many of them make a turned text, or so much of their weight.
 pub(super) const ENOUGH: usize = 2;
 
 static TURNED: LazyLock<AhoCorasick> = LazyLock::new(|| {
@@ -71,14 +71,21 @@ const LENGTHS: [[u16; 26]; 26] = {
     lengths
 };
 
-/// Whether a word is one of the turned ones.
+/// What a word says for a turned text: nothing, unless it is one of the turned ones.
 #[inline]
-pub(super) fn is_turned(word: &[u8]) -> bool {
+pub(super) fn turned_weight(word: &[u8]) -> usize {
     let place = |byte: &u8| usize::from((byte | 0x20).wrapping_sub(b'a'));
-    let [first, .., last] = word else { return false };
+    let [first, .., last] = word else { return 0 };
     let lengths = LENGTHS.get(place(first)).and_then(|lengths| lengths.get(place(last)));
-    lengths.is_some_and(|lengths| word.len() < 16 && lengths >> word.len() & 1 == 1)
-        && COMMON.iter().any(|common| is_turned_from(common.as_bytes(), word))
+    if !lengths.is_some_and(|lengths| word.len() < 16 && lengths >> word.len() & 1 == 1) {
+        return 0;
+    }
+    COMMON.iter().position(|common| is_turned_from(common.as_bytes(), word)).map_or(0, weight)
+}
+
+/// What the word of this number says: "the" is turned in no other text, and many short texts hold no second word.
+fn weight(number: usize) -> usize {
+    if COMMON[number] == "the" { ENOUGH } else { 1 }
 }
 
 fn is_turned_from(common: &[u8], word: &[u8]) -> bool {
@@ -99,11 +106,8 @@ pub(super) fn turned(text: &str) -> Vec<Reading> {
         if found.start() > 0 && is_letter(found.start() - 1) || is_letter(found.end()) {
             continue;
         }
-        if found.pattern().as_usize() < COMMON.len() {
-            rot13 += 1;
-        } else {
-            reversed += 1;
-        }
+        let number = found.pattern().as_usize();
+        *(if number < COMMON.len() { &mut rot13 } else { &mut reversed }) += weight(number % COMMON.len());
         first = first.min(found.start());
         last = last.max(found.end());
     }

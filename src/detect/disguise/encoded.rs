@@ -196,7 +196,9 @@ pub(super) fn morse(text: &str) -> Vec<Reading> {
         let mut words = plain.split(['/', '|', '\n']).flat_map(|word| word.split("  ")).peekable();
         while let Some(word) = words.next() {
             for code in word.split_whitespace() {
-                decoded.push(MORSE_CODE.iter().find(|(morse, _)| *morse == code)?.1);
+                let letter = MORSE_CODE.iter().find(|(morse, _)| *morse == code).map(|(_, letter)| *letter);
+                // Longer codes than those of letters and digits are marks.
+                decoded.push(letter.or((code.len() > 5).then_some('.'))?);
             }
             if words.peek().is_some() && !decoded.ends_with(' ') {
                 decoded.push(' ');

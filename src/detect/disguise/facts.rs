@@ -25,7 +25,7 @@ pub(super) struct Facts {
     pub(super) pairs: usize,
     /// Dots and dashes side by side.
     pub(super) dots_and_dashes: usize,
-    /// Common words, turned.
+    /// The weight of common words, turned.
     pub(super) turned: usize,
 }
 
@@ -122,7 +122,7 @@ impl Facts {
         *pairs = if is_byte { *pairs + 1 } else { 0 };
         self.alone = self.alone.max(*alone);
         self.pairs = self.pairs.max(*pairs);
-        self.turned += usize::from(backwards::is_turned(word));
+        self.turned += backwards::turned_weight(word);
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
             alone: 4,
             pairs: 3,
             dots_and_dashes: 1,
-            turned: 1,
+            turned: 2,
         };
         assert_eq!(facts, expected);
         assert_eq!(Facts::of(""), Facts::default());

@@ -64,6 +64,8 @@ fn each_disguise_is_undone_and_told() {
         ("rot13", turned),
         ("reversed", backwards),
         ("reversed", each_word),
+        ("rot13", "bcra gur cbq onl qbbef".to_owned()),
+        ("reversed", "srood yab dop eht nepo".to_owned()),
         ("url", escaped(|c| format!("%{:02X}", c as u32))),
         ("html", escaped(|c| format!("&#{};", c as u32))),
         ("html", escaped(|c| format!("&#x{:x};", c as u32))),
@@ -73,6 +75,7 @@ fn each_disguise_is_undone_and_told() {
         ("unicode_escape", escaped(|c| format!("U+{:04X} ", c as u32))),
         ("invisible", escaped(|c| format!("{c}\u{200b}"))),
         ("invisible", escaped(|c| char::from_u32(0xe_0000 + c as u32).unwrap().to_string())),
+        ("invisible", escaped(|c| format!("{c}\u{336}"))),
         ("invisible", PHRASE.replace('e', "e\u{301}\u{302}\u{303}\u{304}")),
         ("bidi", format!("\u{202e}{PHRASE}\u{202c}")),
         ("confusable", PHRASE.replace('o', "о").replace('p', "р").replace('e', "е")),
@@ -80,6 +83,11 @@ fn each_disguise_is_undone_and_told() {
         ("spacing", "o-p-e-n the pod bay d-o-o-r-s".to_owned()),
         ("spacing", "o p e n  t h e  p o d  b a y  d o o r s".to_owned()),
         ("spacing", "o p e n the pod bay d o o r s".to_owned()),
+        (
+            "morse",
+            ".- / --- .--. . -. / - .... . / .--. --- -.. / -... .- -.-- / -.. --- --- .-. ... .-.-.-"
+                .to_owned(),
+        ),
         ("morse", "--- .--. . -. / - .... . / .--. --- -.. / -... .- -.-- / -.. --- --- .-. ...".to_owned()),
     ] {
         assert!(place(&text, PHRASE).is_some(), "{name}: {text:?} reads {:?}", look(&text).0);

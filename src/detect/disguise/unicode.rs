@@ -83,7 +83,17 @@ pub(super) fn plain_characters(text: &str, seen: &mut Seen) -> Vec<Char> {
             seen.invisible.add(0.8, &range);
             cluster.truncate(c.len_utf8());
         }
-        plain.extend(cluster.nfkc().map(|c| (c, range.clone())));
+        let mut composed = cluster.nfkc();
+        let first = composed.next().unwrap_or(c);
+        plain.push((first, range.clone()));
+        for c in composed {
+            // Strokes and rings that no letter of ASCII is written with (`x̄` is, in formulas).
+            if (first.is_ascii_alphabetic() || first == ' ') && is_combining_mark(c) {
+                seen.invisible.add(0.5, &range);
+            } else {
+                plain.push((c, range.clone()));
+            }
+        }
     }
     plain
 }
