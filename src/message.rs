@@ -151,7 +151,7 @@ pub struct Exchange {
     /// The direction of `segments`.
     pub direction: Direction,
     /// The texts to judge.
-    pub segments: Vec<Segment>,
+    pub segments: Arc<[Segment]>,
     /// For an answer, the question's segments; empty on input.
     pub context: Arc<[Segment]>,
 }
@@ -159,12 +159,12 @@ pub struct Exchange {
 impl Exchange {
     /// The segments that go to the model.
     pub fn input(segments: Vec<Segment>) -> Self {
-        Self { direction: Direction::Input, segments, context: Arc::from([]) }
+        Self { direction: Direction::Input, segments: segments.into(), context: Arc::from([]) }
     }
 
     /// The segments of an answer, beside the question they answer.
     pub fn output(segments: Vec<Segment>, context: Arc<[Segment]>) -> Self {
-        Self { direction: Direction::Output, segments, context }
+        Self { direction: Direction::Output, segments: segments.into(), context }
     }
 
     /// The user's last words: from the segments themselves on input, from the context on output.

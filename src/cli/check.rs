@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Some(_) => Direction::Output,
             None => Direction::Input,
         });
-        let segments = vec![Segment::bare(direction, text(args)?)];
+        let segments = Arc::from([Segment::bare(direction, text(args)?)]);
         let context: Arc<[Segment]> =
             args.context.iter().map(|text| Segment::bare(Direction::Input, text.clone())).collect();
         check(None, Exchange { direction, segments, context })?;

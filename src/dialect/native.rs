@@ -12,6 +12,12 @@ use crate::{
     verdict::{Action, Verdict},
 };
 
+/// What was decided.
+pub const VERDICT: HeaderName = HeaderName::from_static("x-demur-verdict");
+
+/// The policy that decided.
+pub const POLICY: HeaderName = HeaderName::from_static("x-demur-policy");
+
 /// A verdict on the wire. It names places and kinds, never the text that was judged.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct VerdictBody {
@@ -155,7 +161,7 @@ pub struct CheckResponse {
 pub fn headers(verdicts: &[&Verdict], took: Duration) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     let action = verdicts.iter().map(|verdict| verdict.action).max().unwrap_or(Action::Allow);
-    headers.insert(HeaderName::from_static("x-demur-verdict"), HeaderValue::from_static(action.as_str()));
+    headers.insert(VERDICT, HeaderValue::from_static(action.as_str()));
     if let Some(verdict) = verdicts.first() {
         set(&mut headers, "x-demur-policy", &verdict.policy.to_string());
     }
@@ -169,7 +175,9 @@ pub fn headers(verdicts: &[&Verdict], took: Duration) -> HeaderMap {
             set(&mut headers, name, &value);
         }
     }
-    set(&mut headers, "x-demur-guard-ms", &format!("{:.3}", took.as_secs_f64() * 1e3));
+    // Whole numbers are written faster than fractions.
+    let ms = format!("{}.{:03}", took.as_millis(), took.subsec_micros() % 1000);
+    set(&mut headers, "x-demur-guard-ms", &ms);
     headers
 }
 

@@ -94,5 +94,5 @@ fn bare(direction: Direction, text: String, context: Option<String>) -> Exchange
     let segment = Segment { pointer: "/text".to_owned(), ..Segment::bare(direction, text) };
     let context: Arc<[Segment]> =
         context.map(|text| Segment::bare(Direction::Input, text)).into_iter().collect();
-    Exchange { direction, segments: vec![segment], context }
+    Exchange { direction, segments: Arc::from([segment]), context }
 }

@@ -13,7 +13,7 @@ use crate::{
         redact::{Pseudonyms, Syntax, mask},
         reply::place_notice,
     },
-    message::{Direction, Exchange, Place, Segment},
+    message::{Direction, Exchange, Place},
     upstream::{Reply, ReplyBody, UpstreamError},
     verdict::{Action, NoticeAt, Redaction},
 };
@@ -91,7 +91,7 @@ impl Gateway {
 
 impl Turn {
     pub(super) async fn judge_output(&self, answer: &ChatAnswer, input: &Judged) -> Judged {
-        let context: Arc<[Segment]> = input.segments().into();
+        let context = Arc::clone(&input.task.exchange.segments);
         self.guard.judge(Exchange::output(answer.segments(), context)).await
     }
 }

@@ -24,7 +24,7 @@ use super::{
     error::{self, ApiError, Rejected},
     keys::Access,
 };
-use crate::gateway::Call;
+use crate::{dialect::native, gateway::Call};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -61,9 +61,9 @@ pub(super) async fn record(state: State, routes: Routes, mut request: Request) -
         Err(_) => error::panicked(),
     };
     let code = response.status().as_u16();
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let verdict = header("x-demur-verdict").unwrap_or("none");
-    let policy = header("x-demur-policy").and_then(|id| id.split('@').next()).unwrap_or("none");
+    let header = |name: &HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let verdict = header(&native::VERDICT).unwrap_or("none");
+    let policy = header(&native::POLICY).and_then(|id| id.split('@').next()).unwrap_or("none");
     state.metrics.requests.with_label_values(&[surface, policy, response.status().as_str()]).inc();
     if let Some(Rejected(reason)) = response.extensions().get() {
         state.metrics.rejected.with_label_values(&[reason]).inc();
