@@ -5,7 +5,11 @@ mod explain;
 mod lint;
 mod test;
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
@@ -43,15 +47,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Which policies.
+/// Which policies, and the texts they may name.
 #[derive(Debug, clap::Args)]
-struct Names {
+struct Policies {
     /// Files, or names of shipped policies; all shipped ones if none is given
     #[arg(value_name = "POLICY")]
     names: Vec<String>,
+
+    /// A folder of replies and notices that replace the shipped ones, key by key
+    #[arg(long, env = "DEMUR_REPLIES", value_name = "DIR")]
+    replies: Option<PathBuf>,
 }
 
-impl Names {
+impl Policies {
     fn resolve(&self) -> Vec<String> {
         if self.names.is_empty() { BUILTIN.map(str::to_owned).to_vec() } else { self.names.clone() }
     }

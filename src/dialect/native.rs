@@ -163,7 +163,7 @@ pub fn headers(verdicts: &[&Verdict], took: Duration) -> HeaderMap {
     let action = verdicts.iter().map(|verdict| verdict.action).max().unwrap_or(Action::Allow);
     headers.insert(VERDICT, HeaderValue::from_static(action.as_str()));
     if let Some(verdict) = verdicts.first() {
-        set(&mut headers, "x-demur-policy", &verdict.policy.to_string());
+        set(&mut headers, POLICY, &verdict.policy.to_string());
     }
     let rules = join(verdicts.iter().flat_map(|v| v.hits.iter().map(|hit| hit.rule.to_string())));
     let hazards = join(verdicts.iter().flat_map(|v| v.hazards()).map(|hazard| hazard.to_string()));
@@ -172,12 +172,12 @@ pub fn headers(verdicts: &[&Verdict], took: Duration) -> HeaderMap {
         [("x-demur-rules", rules), ("x-demur-hazards", hazards), ("x-demur-unprotected", unprotected)]
     {
         if !value.is_empty() {
-            set(&mut headers, name, &value);
+            set(&mut headers, HeaderName::from_static(name), &value);
         }
     }
     // Whole numbers are written faster than fractions.
     let ms = format!("{}.{:03}", took.as_millis(), took.subsec_micros() % 1000);
-    set(&mut headers, "x-demur-guard-ms", &ms);
+    set(&mut headers, HeaderName::from_static("x-demur-guard-ms"), &ms);
     headers
 }
 
@@ -187,9 +187,9 @@ fn join(names: impl Iterator<Item = String>) -> String {
     once.join(",")
 }
 
-fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     // Names of rules and policies are checked to be header-safe when they are compiled.
     if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(HeaderName::from_static(name), value);
+        headers.insert(name, value);
     }
 }

@@ -1,8 +1,8 @@
 //! `demur policy lint`: every mistake of a policy with its place, and what looks like one.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use super::{BAD, BOLD, DOUBT, GOOD, Names, counted};
+use super::{BAD, BOLD, DOUBT, GOOD, Policies, counted};
 use crate::{
     app,
     guard::{Detectors, reply::Replies},
@@ -13,11 +13,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    names: Names,
-
-    /// A folder of replies and notices that replace the shipped ones, key by key
-    #[arg(long, env = "DEMUR_REPLIES", value_name = "DIR")]
-    replies: Option<PathBuf>,
+    policies: Policies,
 
     /// Fail on warnings, too
     #[arg(long)]
@@ -25,13 +21,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let replies = match &args.replies {
+    let replies = match &args.policies.replies {
         Some(folder) => Replies::load(folder)?,
         None => Replies::builtin(),
     };
     let catalog = Detectors::builtin().catalog(replies.names(), replies.notices());
     let mut failed = false;
-    for name in args.names.resolve() {
+    for name in args.policies.resolve() {
         failed |= !lint(&name, &catalog, args.strict)?;
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

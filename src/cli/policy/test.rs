@@ -1,8 +1,8 @@
 //! `demur policy test`: runs the cases that policies carry through the real guard.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use super::{BAD, BOLD, Bench, DIM, Decision, GOOD, Names, clip, counted};
+use super::{BAD, BOLD, Bench, DIM, Decision, GOOD, Policies, clip, counted};
 use crate::{
     policy::Case,
     verdict::{Mode, Verdict},
@@ -12,11 +12,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    names: Names,
-
-    /// A folder of replies and notices that replace the shipped ones, key by key
-    #[arg(long, env = "DEMUR_REPLIES", value_name = "DIR")]
-    replies: Option<PathBuf>,
+    policies: Policies,
 
     /// Show the cases that pass, too
     #[arg(short, long)]
@@ -25,7 +21,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut failed = 0;
-    for name in args.names.resolve() {
+    for name in args.policies.resolve() {
         failed += test(&name, args)?;
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -33,7 +29,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// How many cases of a policy fail.
 fn test(name: &str, args: &Args) -> anyhow::Result<usize> {
-    let bench = Bench::new(name, args.replies.as_deref())?;
+    let bench = Bench::new(name, args.policies.replies.as_deref())?;
     let policy = bench.guard().policy();
     let (mut failed, mut act) = (0, 0);
     for case in policy.cases() {

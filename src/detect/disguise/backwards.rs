@@ -1,10 +1,6 @@
 //! Texts that were turned as a whole: ROT13, and letters in reverse order. Both are told by common words that no
 //! one writes by accident when they are turned.
 
-use std::sync::LazyLock;
-
-use aho_corasick::{AhoCorasick, MatchKind};
-
 use super::reading::{Pieces, Reading};
 
 /// Common English words that are rare names or nothing in any language when they are turned either way.
@@ -46,16 +42,6 @@ const COMMON: [&str; 32] = [
 /// So many of them make a turned text, or so much of their weight.
 pub(super) const ENOUGH: usize = 2;
 
-static TURNED: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let rot13 = COMMON.iter().map(|word| word.chars().map(rot13_of).collect::<String>());
-    let reversed = COMMON.iter().map(|word| word.chars().rev().collect::<String>());
-    AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .match_kind(MatchKind::LeftmostLongest)
-        .build(rot13.chain(reversed))
-        .expect("fixed words")
-});
-
 /// For the first and the last letter of a word the lengths that a turned word of those letters may have, a bit each:
 /// most words are told apart by that.
 const LENGTHS: [[u16; 26]; 26] = {
@@ -71,45 +57,60 @@ const LENGTHS: [[u16; 26]; 26] = {
     lengths
 };
 
+/// How a word is turned.
+#[derive(Clone, Copy, PartialEq)]
+enum Turn {
+    Rot13,
+    Reversed,
+}
+
 /// What a word says for a turned text: nothing, unless it is one of the turned ones.
 #[inline]
 pub(super) fn turned_weight(word: &[u8]) -> usize {
+    turned_word(word).map_or(0, |(_, weight)| weight)
+}
+
+/// How a word is turned, and its weight, when it is one of the turned ones.
+#[inline]
+fn turned_word(word: &[u8]) -> Option<(Turn, usize)> {
     let place = |byte: &u8| usize::from((byte | 0x20).wrapping_sub(b'a'));
-    let [first, .., last] = word else { return 0 };
-    let lengths = LENGTHS.get(place(first)).and_then(|lengths| lengths.get(place(last)));
-    if !lengths.is_some_and(|lengths| word.len() < 16 && lengths >> word.len() & 1 == 1) {
-        return 0;
+    let [first, .., last] = word else { return None };
+    let lengths = LENGTHS.get(place(first))?.get(place(last))?;
+    if word.len() >= 16 || lengths >> word.len() & 1 == 0 {
+        return None;
     }
-    COMMON.iter().position(|common| is_turned_from(common.as_bytes(), word)).map_or(0, weight)
+    COMMON.iter().find_map(|common| Some((turn(common.as_bytes(), word)?, weight(common))))
 }
 
-/// What the word of this number says: "the" is turned in no other text, and many short texts hold no second word.
-fn weight(number: usize) -> usize {
-    if COMMON[number] == "the" { ENOUGH } else { 1 }
+/// What a common word says: "the" is turned in no other text, and many short texts hold no second word.
+fn weight(common: &str) -> usize {
+    if common == "the" { ENOUGH } else { 1 }
 }
 
-fn is_turned_from(common: &[u8], word: &[u8]) -> bool {
+fn turn(common: &[u8], word: &[u8]) -> Option<Turn> {
     let plain = |byte: &u8| byte.to_ascii_lowercase();
-    let turned = |byte: &u8| rot13_of(char::from(plain(byte))) as u8;
-    common.len() == word.len()
-        && (common.iter().copied().eq(word.iter().rev().map(plain))
-            || common.iter().copied().eq(word.iter().map(turned)))
+    let moved = |byte: &u8| rot13_of(char::from(plain(byte))) as u8;
+    if common.len() != word.len() {
+        None
+    } else if common.iter().copied().eq(word.iter().map(moved)) {
+        Some(Turn::Rot13)
+    } else {
+        common.iter().copied().eq(word.iter().rev().map(plain)).then_some(Turn::Reversed)
+    }
 }
 
 /// Readings of a text that is turned.
 pub(super) fn turned(text: &str) -> Vec<Reading> {
     let (mut rot13, mut reversed) = (0, 0);
     let (mut first, mut last) = (text.len(), 0);
-    for found in TURNED.find_iter(text) {
-        let bytes = text.as_bytes();
-        let is_letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
-        if found.start() > 0 && is_letter(found.start() - 1) || is_letter(found.end()) {
-            continue;
+    let mut at = 0;
+    for word in text.as_bytes().split(|byte| !byte.is_ascii_alphabetic()) {
+        if let Some((turn, weight)) = turned_word(word) {
+            *(if turn == Turn::Rot13 { &mut rot13 } else { &mut reversed }) += weight;
+            first = first.min(at);
+            last = last.max(at + word.len());
         }
-        let number = found.pattern().as_usize();
-        *(if number < COMMON.len() { &mut rot13 } else { &mut reversed }) += weight(number % COMMON.len());
-        first = first.min(found.start());
-        last = last.max(found.end());
+        at += word.len() + 1;
     }
     let mut readings = Vec::new();
     if rot13 >= ENOUGH {
