@@ -1,0 +1,48 @@
+//! Times the guard's encoder, or prints what it makes of texts; `benches/encoder.py` drives it.
+//!
+//! `encode time FOLDER ENGINE THREADS` reads lines `LENGTH BATCH` and answers each with the seconds of one pass.
+//! `encode judge FOLDER ENGINE` reads JSON lines of [kind, text, context] and answers each with the windows' probabilities.
+
+use std::{
+    io::{BufRead, Write, stdin, stdout},
+    path::Path,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+use demur::nn::encoder::{Encoder, Engine, Window, tokens::Passage};
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [mode, folder, engine, rest @ ..] = &args[..] else {
+        bail!("usage: encode time|judge FOLDER fast|reference [THREADS]")
+    };
+    let engine = if engine == "fast" { Engine::Fast } else { Engine::Reference };
+    let threads = rest.first().map_or(Ok(1), |threads| threads.parse()).context("THREADS is no number")?;
+    let mut encoder = Encoder::load(Path::new(folder), engine, threads)?;
+    for line in stdin().lock().lines() {
+        let line = line?;
+        let answer = if mode == "time" { time(&mut encoder, &line)? } else { judge(&mut encoder, &line)? };
+        writeln!(stdout(), "{answer}")?;
+        stdout().flush()?;
+    }
+    Ok(())
+}
+
+fn time(encoder: &mut Encoder, line: &str) -> Result<String> {
+    let (length, batch) = line.split_once(' ').context("expected `LENGTH BATCH`")?;
+    let (length, batch): (u32, usize) = (length.parse()?, batch.parse()?);
+    let ids = (0..length).map(|i| 1000 + i * 7 % 20_000).collect();
+    let windows = vec![Window { ids, types: vec![0; length as usize] }; batch];
+    let started = Instant::now();
+    encoder.probabilities(&windows)?;
+    Ok(format!("{:.9}", started.elapsed().as_secs_f64()))
+}
+
+fn judge(encoder: &mut Encoder, line: &str) -> Result<String> {
+    let (kind, text, context): (u8, String, Option<String>) = serde_json::from_str(line)?;
+    let passage = Passage { text: &text, kind, context: context.as_deref() };
+    let windows: Vec<Window> =
+        encoder.tokens().windows(passage)?.into_iter().map(|shown| shown.window).collect();
+    Ok(serde_json::to_string(&encoder.probabilities(&windows)?)?)
+}

@@ -1,0 +1,330 @@
+//! The network for serving on CPUs: matrix products in int8, everything between them in float32.
+//!
+//! Weights are quantised once, a scale for each output; activations at every product, a scale for each token (dynamic
+//! quantisation as in Zafrir et al., Q8BERT, 2019, finer grained). The tokens of all windows stand in one matrix, so
+//! nothing is padded and a weight is read once for all of them. Buffers are kept from call to call.
+
+use anyhow::{Result, anyhow};
+use rten_gemm::{BiasVector, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix, QuantParams};
+use rten_simd::{SimdOp, SimdUnaryOp};
+use rten_tensor::{Matrix, NdTensorView};
+use rten_vecmath::{Gelu, Softmax};
+
+use super::{
+    Config, Window,
+    files::{Table, Tensors},
+    passes::{Norm, ZERO, dequantize, quantize},
+};
+
+type Int8 = GemmExecutor<u8, i8, i32>;
+type Float = GemmExecutor<f32, f32, f32>;
+
+/// The kernels for this processor. They can't be sent to another thread and cost nothing to choose, so each call does.
+struct Kernels {
+    int8: Int8,
+    float: Float,
+}
+
+impl Kernels {
+    fn choose() -> Self {
+        Self { int8: Int8::new(), float: Float::new() }
+    }
+}
+
+/// A quantised linear layer.
+struct Linear8 {
+    weight: PackedBMatrix<i8>,
+    scales: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Linear8 {
+    /// From rows of `width` weights, one row an output; outputs are multiplied by `factor`.
+    fn new(kernel: &Int8, weight: &[f32], bias: Vec<f32>, width: usize, factor: &[f32]) -> Self {
+        // Kernels without VNNI add pairs of products in 16 bits: seven bits of weight leave room for that.
+        let most = if kernel.may_saturate() { 63.0 } else { 127.0 };
+        let mut bytes = Vec::with_capacity(weight.len());
+        let mut scales = Vec::with_capacity(bias.len());
+        for (row, factor) in weight.chunks_exact(width).zip(factor) {
+            let largest = row.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
+            let scale = if largest > 0.0 { largest / most } else { 1.0 };
+            bytes.extend(row.iter().map(|w| (w / scale).round() as i8));
+            scales.push(scale * factor);
+        }
+        let bias = bias.iter().zip(factor).map(|(bias, factor)| bias * factor).collect::<Vec<_>>();
+        let view: Matrix<'_, i8> = NdTensorView::from_data([bias.len(), width], &bytes[..]);
+        Self { weight: kernel.prepack_b(view.transposed()), scales, bias }
+    }
+
+    fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+}
+
+struct Layer {
+    qkv: Linear8,
+    out: Linear8,
+    norm1: Norm,
+    up: Linear8,
+    down: Linear8,
+    norm2: Norm,
+}
+
+/// A small float32 layer.
+struct Linear {
+    weight: PackedBMatrix<f32>,
+    bias: Vec<f32>,
+}
+
+/// What a pass writes into, as large as the largest batch so far.
+#[derive(Default)]
+struct Buffers {
+    x: Vec<f32>,
+    wide: Vec<f32>,
+    seen: Vec<f32>,
+    scores: Vec<f32>,
+    head: Vec<f32>,
+    bytes: Vec<u8>,
+    scales: Vec<f32>,
+    zeros: Vec<u8>,
+    sums: Vec<i32>,
+}
+
+pub(super) struct Network {
+    hidden: usize,
+    heads: usize,
+    context: u8,
+    words: Table,
+    positions: Vec<f32>,
+    types: Vec<f32>,
+    norm: Norm,
+    layers: Vec<Layer>,
+    pooler: Linear,
+    classifier: Linear,
+    buffers: Buffers,
+}
+
+impl Network {
+    pub(super) fn new(config: &Config, tensors: &Tensors) -> Result<Self> {
+        let (h, f) = (config.hidden_size, config.intermediate_size);
+        let Kernels { int8, float } = Kernels::choose();
+        let norm = |name: &str| -> Result<Norm> {
+            Ok(Norm {
+                weight: tensors.floats(&format!("{name}.weight"), &[h])?,
+                bias: tensors.floats(&format!("{name}.bias"), &[h])?,
+                eps: config.layer_norm_eps as f32,
+            })
+        };
+        let linear8 = |name: &str, out: usize, into: usize| -> Result<Linear8> {
+            let weight = tensors.floats(&format!("{name}.weight"), &[out, into])?;
+            let bias = tensors.floats(&format!("{name}.bias"), &[out])?;
+            Ok(Linear8::new(&int8, &weight, bias, into, &vec![1.0; out]))
+        };
+        let linear = |name: &str, out: usize, into: usize| -> Result<Linear> {
+            let weight = tensors.floats(&format!("{name}.weight"), &[out, into])?;
+            let view: Matrix<'_> = NdTensorView::from_data([out, into], &weight[..]);
+            let bias = tensors.floats(&format!("{name}.bias"), &[out])?;
+            Ok(Linear { weight: float.prepack_b(view.transposed()), bias })
+        };
+        // Query, key and value are one product; the scaling of attention scores goes into the query.
+        let qkv = |at: &str| -> Result<Linear8> {
+            let (mut weight, mut bias) = (Vec::new(), Vec::new());
+            for name in ["query", "key", "value"] {
+                weight.extend(tensors.floats(&format!("{at}.attention.self.{name}.weight"), &[h, h])?);
+                bias.extend(tensors.floats(&format!("{at}.attention.self.{name}.bias"), &[h])?);
+            }
+            let mut factor = vec![1.0; 3 * h];
+            factor[..h].fill(1.0 / ((h / config.num_attention_heads) as f32).sqrt());
+            Ok(Linear8::new(&int8, &weight, bias, h, &factor))
+        };
+        let layer = |n: usize| -> Result<Layer> {
+            let at = format!("encoder.layer.{n}");
+            Ok(Layer {
+                qkv: qkv(&at)?,
+                out: linear8(&format!("{at}.attention.output.dense"), h, h)?,
+                norm1: norm(&format!("{at}.attention.output.LayerNorm"))?,
+                up: linear8(&format!("{at}.intermediate.dense"), f, h)?,
+                down: linear8(&format!("{at}.output.dense"), h, f)?,
+                norm2: norm(&format!("{at}.output.LayerNorm"))?,
+            })
+        };
+        Ok(Self {
+            hidden: h,
+            heads: config.num_attention_heads,
+            context: config.context_type(),
+            words: tensors.words(&[config.vocab_size, h])?,
+            positions: tensors
+                .floats("embeddings.position_embeddings.weight", &[config.max_position_embeddings, h])?,
+            types: tensors.floats("embeddings.token_type_embeddings.weight", &[config.types.len(), h])?,
+            norm: norm("embeddings.LayerNorm")?,
+            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
+            pooler: linear("pooler.dense", h, 2 * h)?,
+            classifier: linear("classifier", config.heads.len(), h)?,
+            buffers: Buffers::default(),
+        })
+    }
+
+    pub(super) fn logits(&mut self, windows: &[Window]) -> Result<Vec<Vec<f32>>> {
+        let mut buffers = std::mem::take(&mut self.buffers);
+        let tokens = windows.iter().map(|window| window.ids.len()).sum();
+        buffers.resize(tokens, self);
+        let result = self.run(&Kernels::choose(), windows, tokens, &mut buffers);
+        self.buffers = buffers;
+        result
+    }
+
+    fn run(&self, kernels: &Kernels, windows: &[Window], tokens: usize, b: &mut Buffers) -> Result<Vec<Vec<f32>>> {
+        let h = self.hidden;
+        self.embed(windows, &mut b.x[..tokens * h]);
+        for layer in &self.layers {
+            product(kernels, &layer.qkv, tokens, Source::State, b)?;
+            self.attend(kernels, windows, b)?;
+            product(kernels, &layer.out, tokens, Source::Seen, b)?;
+            layer.norm1.apply_sum(&mut b.x[..tokens * h], &b.wide[..tokens * h]);
+            product(kernels, &layer.up, tokens, Source::State, b)?;
+            Gelu {}.map_mut(&mut b.wide[..tokens * layer.up.outputs()]);
+            product(kernels, &layer.down, tokens, Source::Wide, b)?;
+            layer.norm2.apply_sum(&mut b.x[..tokens * h], &b.wide[..tokens * h]);
+        }
+        self.judge(kernels, windows, &b.x[..tokens * h])
+    }
+
+    fn embed(&self, windows: &[Window], x: &mut [f32]) {
+        let h = self.hidden;
+        let places = windows.iter().flat_map(|w| w.ids.iter().zip(&w.types).enumerate());
+        for ((place, (id, kind)), row) in places.zip(x.chunks_exact_mut(h)) {
+            let kind = usize::from(*kind) * h;
+            let sums = self.positions[place * h..][..h].iter().zip(&self.types[kind..][..h]);
+            row.iter_mut().zip(sums).for_each(|(x, (place, kind))| *x = place + kind);
+            self.words.add_row(*id as usize, row);
+        }
+        self.norm.apply(x);
+    }
+
+    /// Attention of every head within each window; queries, keys and values lie side by side in `wide`.
+    fn attend(&self, kernels: &Kernels, windows: &[Window], b: &mut Buffers) -> Result<()> {
+        let (h, d) = (self.hidden, self.hidden / self.heads);
+        let mut start = 0;
+        for window in windows {
+            let t = window.ids.len();
+            let qkv = &b.wide[start * 3 * h..][..t * 3 * h];
+            for head in 0..self.heads {
+                let part = |n: usize| {
+                    let from = &qkv[n * h + head * d..];
+                    Matrix::from_data_with_strides([t, d], from, [3 * h, 1])
+                };
+                let (Ok(query), Ok(key), Ok(value)) = (part(0), part(1), part(2)) else {
+                    return Err(anyhow!("attention over {t} tokens does not fit its buffer"));
+                };
+                let scores = &mut b.scores[..t * t];
+                multiply(kernels, scores, query, key.transposed())?;
+                for row in scores.chunks_exact_mut(t) {
+                    Softmax::new_mut(row).dispatch();
+                }
+                let scores: Matrix<'_> = NdTensorView::from_data([t, t], &*scores);
+                multiply(kernels, &mut b.head[..t * d], scores, value)?;
+                let rows = b.seen[start * h..][..t * h].chunks_exact_mut(h);
+                for (row, seen) in rows.zip(b.head.chunks_exact(d)) {
+                    row[head * d..][..d].copy_from_slice(seen);
+                }
+            }
+            start += t;
+        }
+        Ok(())
+    }
+
+    /// The mean and the maximum over the judged tokens, and the layers on top.
+    fn judge(&self, kernels: &Kernels, windows: &[Window], x: &[f32]) -> Result<Vec<Vec<f32>>> {
+        let h = self.hidden;
+        let mut rows = x.chunks_exact(h);
+        let mut pooled = Vec::with_capacity(windows.len() * 2 * h);
+        for window in windows {
+            let (mut mean, mut most) = (vec![0.0; h], vec![f32::NEG_INFINITY; h]);
+            let mut judged = 0.0;
+            for (kind, row) in window.types.iter().zip(rows.by_ref()) {
+                if *kind == self.context {
+                    continue;
+                }
+                judged += 1.0;
+                mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x);
+                // `max` would pass over a NaN.
+                most.iter_mut().zip(row).for_each(|(most, x)| *most = if *x <= *most { *most } else { *x });
+            }
+            pooled.extend(mean.iter().map(|mean| mean / judged));
+            pooled.extend(most);
+        }
+        let mut hidden = dense(kernels, &self.pooler, &pooled, windows.len())?;
+        Gelu {}.map_mut(&mut hidden);
+        let logits = dense(kernels, &self.classifier, &hidden, windows.len())?;
+        Ok(logits.chunks_exact(self.classifier.bias.len()).map(<[f32]>::to_vec).collect())
+    }
+}
+
+/// Quantises the source, multiplies, and leaves the outputs in `wide`.
+fn product(kernels: &Kernels, layer: &Linear8, tokens: usize, source: Source, b: &mut Buffers) -> Result<()> {
+    let width = layer.weight.rows();
+    let from = match source {
+        Source::State => &b.x,
+        Source::Seen => &b.seen,
+        Source::Wide => &b.wide,
+    };
+    let bytes = &mut b.bytes[..tokens * width];
+    quantize(&from[..tokens * width], width, bytes, &mut b.scales[..tokens]);
+    let sums = &mut b.sums[..tokens * layer.outputs()];
+    let view: Matrix<'_, u8> = NdTensorView::from_data([tokens, width], &*bytes);
+    let options =
+        GemmOptions { a_quant: Some(QuantParams { zero_point: &b.zeros[..tokens] }), ..Default::default() };
+    kernels
+        .int8
+        .gemm(sums, GemmInputA::Unpacked(view), GemmInputB::Packed(&layer.weight), options)
+        .map_err(|error| anyhow!("int8 product: {error}"))?;
+    let out = &mut b.wide[..tokens * layer.outputs()];
+    dequantize(sums, &b.scales[..tokens], &layer.scales, &layer.bias, out);
+    Ok(())
+}
+
+fn multiply(kernels: &Kernels, out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) -> Result<()> {
+    let (a, b) = (GemmInputA::Unpacked(a), GemmInputB::Unpacked(b));
+    kernels.float.gemm(out, a, b, GemmOptions::default()).map_err(|error| anyhow!("float product: {error}"))
+}
+
+fn dense(kernels: &Kernels, layer: &Linear, x: &[f32], rows: usize) -> Result<Vec<f32>> {
+    let mut out = vec![0.0; rows * layer.bias.len()];
+    let x: Matrix<'_> = NdTensorView::from_data([rows, layer.weight.rows()], x);
+    let options = GemmOptions { bias: Some(BiasVector::Row(&layer.bias)), ..Default::default() };
+    kernels
+        .float
+        .gemm(&mut out, GemmInputA::Unpacked(x), GemmInputB::Packed(&layer.weight), options)
+        .map_err(|error| anyhow!("float product: {error}"))?;
+    Ok(out)
+}
+
+/// What a product reads.
+#[derive(Clone, Copy)]
+enum Source {
+    State,
+    Seen,
+    Wide,
+}
+
+impl Buffers {
+    /// Makes room for that many tokens.
+    fn resize(&mut self, tokens: usize, network: &Network) {
+        let h = network.hidden;
+        let widest = network.layers.iter().map(|layer| layer.up.outputs()).max().unwrap_or(0).max(3 * h);
+        let longest = network.positions.len() / h;
+        for (buffer, size) in [
+            (&mut self.x, tokens * h),
+            (&mut self.wide, tokens * widest),
+            (&mut self.seen, tokens * h),
+            (&mut self.scores, longest * longest),
+            (&mut self.head, longest * h / network.heads),
+            (&mut self.scales, tokens),
+        ] {
+            buffer.resize(size.max(buffer.len()), 0.0);
+        }
+        self.bytes.resize((tokens * widest).max(self.bytes.len()), 0);
+        self.zeros.resize(tokens.max(self.zeros.len()), ZERO);
+        self.sums.resize((tokens * widest).max(self.sums.len()), 0);
+    }
+}
