@@ -1,5 +1,6 @@
 //! Construction, reload and drain: everything is put together here, in one order, and taken down here.
 
+mod model;
 mod reload;
 mod rules;
 mod signals;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{self, Config},
+    detect::classifier,
     gateway::Gateway,
     guard::Detectors,
     http::{self, Surface, keys::Keys, serve::Drained},
@@ -22,6 +24,7 @@ use crate::{
         local::{Local, LocalConfig},
     },
 };
+pub use model::guard_model;
 pub use rules::{Loader, find};
 pub use signals::stop;
 
@@ -32,6 +35,7 @@ pub struct App {
     listener: TcpListener,
     ops_listener: TcpListener,
     config: Config,
+    has_model: bool,
 }
 
 impl App {
@@ -43,7 +47,10 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let keys = Keys::new(&config.keys)?;
-        let detectors = Detectors::builtin();
+        let mut detectors = Detectors::builtin();
+        let model = guard_model(&config.guard_model, &metrics)?;
+        model.into_iter().for_each(|model| detectors.push(model));
+        let has_model = detectors.has(classifier::NAME);
         let loader =
             Arc::new(Loader::new(config.rules.clone(), detectors, config.guard, Arc::clone(&metrics)));
         let rules = loader.load()?;
@@ -58,7 +65,7 @@ impl App {
         });
         let listener = bind(config.listen, "listen").await?;
         let ops_listener = bind(config.ops_listen, "ops_listen").await?;
-        Ok(Self { state, loader, listener, ops_listener, config })
+        Ok(Self { state, loader, listener, ops_listener, config, has_model })
     }
 
     /// Where clients connect; the real port when 0 was asked for.
@@ -108,9 +115,11 @@ impl App {
             let policy = guard.policy();
             tracing::info!(policy = %policy.id(), mode = policy.mode().as_str(), "policy loaded");
         }
-        tracing::warn!(
-            "no guard model is loaded: policies judge by patterns, personal data, secrets and disguises only"
-        );
+        if !self.has_model {
+            tracing::warn!(
+                "no guard model is loaded: policies judge by patterns, personal data, secrets and disguises only"
+            );
+        }
         if self.state.keys.is_open() && !listen.ip().is_loopback() {
             tracing::warn!(%listen, "no API keys are set: everyone who can reach this address may call");
         }

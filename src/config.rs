@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::{gateway::RefusalShape, guard::set::Route, http::keys::KeyConfig, upstream::UpstreamConfig};
-pub use file::{Config, ConfigError, Local, Rules, resolve};
+pub use file::{Config, ConfigError, GuardModel, Local, Rules, resolve};
 pub use values::{Bytes, Period, Yaml};
 
 /// How log lines look.
@@ -101,6 +101,15 @@ settings! {
     /// The longest that all detectors of one exchange may take [default: 2s]
     #[arg(long, env = "DEMUR_GUARD_TIMEOUT", value_name = "TIME", help_heading = "Guard")]
     guard_timeout: Period;
+
+    /// The folder of the guard model, or `none` to serve policies that do without [default: guard in DEMUR_MODELS,
+    /// else in models beside the program or in /usr/share/demur/models]
+    #[arg(long, env = "DEMUR_GUARD_MODEL", value_name = "DIR", help_heading = "Guard")]
+    guard_model: PathBuf;
+
+    /// Threads of the guard model; one is best unless the machine is mostly idle [default: 1]
+    #[arg(long, env = "DEMUR_GUARD_THREADS", value_name = "N", help_heading = "Guard")]
+    guard_threads: usize;
 
     /// What a refused question gets: a polite message with HTTP 200, or Azure OpenAI's HTTP 400 [default: message]
     #[arg(long, env = "DEMUR_REFUSAL_SHAPE", value_name = "SHAPE", help_heading = "Guard")]

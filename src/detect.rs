@@ -1,5 +1,6 @@
 //! Detectors turn segments into findings. They report; the policy decides.
 
+pub mod classifier;
 pub mod disguise;
 pub mod exfil;
 pub mod language;

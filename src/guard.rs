@@ -18,7 +18,7 @@ use prometheus::{Histogram, IntCounter};
 
 use crate::{
     detect::{
-        Detector, OnText, Task, disguise, exfil::Exfil, pattern::PatternError, pattern::Patterns, pii::Pii,
+        Detector, OnText, Task, classifier, disguise, exfil::Exfil, pattern::PatternError, pattern::Patterns, pii::Pii,
         secrets::Secrets,
     },
     message::{Direction, Exchange, Segment},
@@ -47,10 +47,19 @@ impl Detectors {
         self.0.push(detector);
     }
 
-    /// Every signal that a policy may name, a policy's own patterns and lists aside.
+    /// Whether there is a detector of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|detector| detector.name() == name)
+    }
+
+    /// Every signal that a policy may name, a policy's own patterns and lists aside. The guard model's are known
+    /// without it, so that a policy is checked the same everywhere.
     pub fn signals(&self) -> Vec<SignalInfo> {
         let mut signals: Vec<_> = self.0.iter().flat_map(|detector| detector.signals()).collect();
         signals.extend(disguise::signals());
+        if !self.has(classifier::NAME) {
+            signals.extend(classifier::signals());
+        }
         signals
     }
 
@@ -59,6 +68,9 @@ impl Detectors {
         Catalog { signals: self.signals(), replies, notices }
     }
 }
+
+/// From which score on a finding is counted in `demur_findings_total`.
+const COUNTED: f32 = 0.5;
 
 /// How long and how deep a guard looks.
 #[derive(Clone, Copy, Debug)]
@@ -207,7 +219,8 @@ impl Guard {
             let labels = [direction, verdict.would.as_str(), policy, verdict.mode.as_str()];
             metrics.verdicts.with_label_values(&labels).inc();
         }
-        for finding in &verdict.findings {
+        // A score that says "no" is told in the verdict and is no finding to count.
+        for finding in verdict.findings.iter().filter(|finding| finding.score >= COUNTED) {
             metrics.findings.with_label_values(&[finding.detector, &finding.signal, direction]).inc();
         }
         for (failure, outcome) in &verdict.failures {

@@ -10,8 +10,10 @@ use anyhow::Context;
 
 use crate::{
     config,
+    detect::classifier,
     gateway::Rules,
     guard::{Detectors, Guard, Limits, reply::Replies, set::GuardSet},
+    message::Direction,
     policy::{BUILTIN, Catalog, Policy},
     telemetry::Metrics,
 };
@@ -55,6 +57,13 @@ impl Loader {
 
     fn guard(&self, name: &str, catalog: &Catalog) -> anyhow::Result<Guard> {
         let policy = find(name, catalog)?;
+        let is_models = |signal: &Arc<str>| signal.starts_with("guard.");
+        let reads_model = Direction::ALL.iter().any(|direction| policy.reads(*direction).iter().any(is_models));
+        anyhow::ensure!(
+            !reads_model || self.detectors.has(classifier::NAME),
+            "policy `{name}` reads signals of the guard model (`guard.*`), and none is loaded (`guard_model: none`); \
+             load one, or serve a policy without such rules"
+        );
         Guard::new(Arc::new(policy), &self.detectors, self.limits, Arc::clone(&self.metrics))
             .with_context(|| format!("policy `{name}`"))
     }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    app::Loader,
+    app::{Loader, guard_model},
     config,
     gateway::Rules,
     guard::{Detectors, Guard, Limits},
@@ -24,12 +24,45 @@ pub(super) struct GuardArgs {
     /// The longest that all detectors of one exchange may take
     #[arg(long, env = "DEMUR_GUARD_TIMEOUT", value_name = "TIME", default_value = "2s")]
     guard_timeout: config::Period,
+
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// The guard model that a command judges with.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ModelArgs {
+    /// Where models lie on disk
+    #[arg(long, env = "DEMUR_MODELS", value_name = "DIR", default_value = "models")]
+    models: PathBuf,
+
+    /// The folder of the guard model, or `none` [default: guard in DEMUR_MODELS, or beside the program]
+    #[arg(long, env = "DEMUR_GUARD_MODEL", value_name = "DIR")]
+    guard_model: Option<PathBuf>,
+
+    /// Threads of the guard model
+    #[arg(long, env = "DEMUR_GUARD_THREADS", value_name = "N", default_value_t = 1)]
+    guard_threads: usize,
+}
+
+impl ModelArgs {
+    /// What looks at texts: the built-in detectors, and the model.
+    pub(super) fn detectors(&self, metrics: &Metrics) -> anyhow::Result<Detectors> {
+        let mut detectors = Detectors::builtin();
+        let settings = config::GuardModel {
+            folder: self.guard_model.clone(),
+            models: self.models.clone(),
+            threads: self.guard_threads,
+        };
+        guard_model(&settings, metrics)?.into_iter().for_each(|model| detectors.push(model));
+        Ok(detectors)
+    }
 }
 
 impl GuardArgs {
     /// The policy's guard, and the texts of its replies.
     pub(super) fn load(&self) -> anyhow::Result<Loaded> {
-        load(&self.policy, self.replies.clone(), Limits { deadline: self.guard_timeout.0 })
+        load(&self.policy, self.replies.clone(), Limits { deadline: self.guard_timeout.0 }, &self.model)
     }
 }
 
@@ -51,8 +84,15 @@ impl Loaded {
 }
 
 /// The guard of the policy of that name or in that file.
-pub(super) fn load(policy: &str, replies: Option<PathBuf>, limits: Limits) -> anyhow::Result<Loaded> {
+pub(super) fn load(
+    policy: &str,
+    replies: Option<PathBuf>,
+    limits: Limits,
+    model: &ModelArgs,
+) -> anyhow::Result<Loaded> {
+    let metrics = Arc::new(Metrics::new());
+    let detectors = model.detectors(&metrics)?;
     let names = config::Rules { policy: policy.to_owned(), routes: Vec::new(), replies };
-    let rules = Loader::new(names, Detectors::builtin(), limits, Arc::new(Metrics::new())).load()?;
+    let rules = Loader::new(names, detectors, limits, metrics).load()?;
     Ok(Loaded { rules })
 }

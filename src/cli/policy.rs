@@ -14,7 +14,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 
-use super::guard::{Loaded, load};
+use super::guard::{Loaded, ModelArgs, load};
 use crate::{
     guard::{Guard, Judged, Limits},
     message::Exchange,
@@ -57,6 +57,9 @@ struct Policies {
     /// A folder of replies and notices that replace the shipped ones, key by key
     #[arg(long, env = "DEMUR_REPLIES", value_name = "DIR")]
     replies: Option<PathBuf>,
+
+    #[command(flatten)]
+    model: ModelArgs,
 }
 
 impl Policies {
@@ -72,8 +75,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(policy: &str, replies: Option<&Path>) -> anyhow::Result<Self> {
-        Self::of(load(policy, replies.map(Path::to_owned), Limits::default())?)
+    fn new(policy: &str, replies: Option<&Path>, model: &ModelArgs) -> anyhow::Result<Self> {
+        Self::of(load(policy, replies.map(Path::to_owned), Limits::default(), model)?)
     }
 
     fn of(loaded: Loaded) -> anyhow::Result<Self> {

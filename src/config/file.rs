@@ -62,6 +62,8 @@ pub struct Config {
     pub gateway: gateway::Settings,
     /// How long the guard may look.
     pub guard: guard::Limits,
+    /// The guard model.
+    pub guard_model: GuardModel,
     /// Who may call.
     pub keys: Vec<KeyConfig>,
     /// Limits on requests.
@@ -83,6 +85,17 @@ pub struct Local {
     pub threads: Option<usize>,
     /// How many may wait.
     pub queue: usize,
+}
+
+/// The guard model.
+#[derive(Clone, Debug)]
+pub struct GuardModel {
+    /// The folder, or `none`; not given, the usual places are looked at.
+    pub folder: Option<PathBuf>,
+    /// Where models lie.
+    pub models: PathBuf,
+    /// Threads of a pass.
+    pub threads: usize,
 }
 
 /// Policies and texts: what a reload reads again.
@@ -113,16 +126,22 @@ pub fn resolve(given: Settings, file: Option<&Path>) -> Result<Config, ConfigErr
             "`local: false` without an upstream leaves nobody to answer; set `upstream`".to_owned(),
         ));
     }
+    let models = settings.models.unwrap_or_else(|| "models".into());
     let period = |period: Option<Period>, default: u64| period.map_or(Duration::from_secs(default), |p| p.0);
     Ok(Config {
         listen: settings.listen.unwrap_or(([127, 0, 0, 1], 8080).into()),
         ops_listen: settings.ops_listen.unwrap_or(([127, 0, 0, 1], 9090).into()),
         upstreams,
         local: wants_local.then(|| Local {
-            models: settings.models.unwrap_or_else(|| "models".into()),
+            models: models.clone(),
             threads: settings.threads,
             queue: settings.queue.unwrap_or(32),
         }),
+        guard_model: GuardModel {
+            folder: settings.guard_model,
+            models,
+            threads: settings.guard_threads.unwrap_or(1),
+        },
         rules: Rules {
             policy: settings.policy.unwrap_or_else(|| "default".to_owned()),
             routes: settings.routes.map(|routes| routes.0).unwrap_or_default(),

@@ -41,6 +41,16 @@ pub fn language(text: &str) -> Option<Language> {
     code.map(Language)
 }
 
+/// Whether a text is best read as English: it is, or there is too little to tell and its letters are Latin.
+pub fn reads_as_english(text: &str) -> bool {
+    let head = &text[..text.floor_char_boundary(600)];
+    let (mut latin, mut other) = (0, 0);
+    for c in head.chars().filter(|c| c.is_alphabetic()) {
+        *(if c.is_ascii() { &mut latin } else { &mut other }) += 1;
+    }
+    other * 4 <= latin && language(head).is_none_or(|language| language.code() == "en")
+}
+
 enum Script {
     /// One that is as good as one language.
     Of(&'static str),

@@ -1,7 +1,7 @@
 //! Every metric of the program in one struct: a field is a metric, its help text stands beside it.
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
@@ -88,6 +88,10 @@ metrics! {
     generation_queue: IntGauge("demur_generation_queue_length");
     /// Requests turned away, by reason (rate_limit, overload, auth, body_size, header_size, timeout or malformed).
     rejected: IntCounterVec("demur_rejected_total", ["reason"]);
+    /// Texts whose scores the guard model knew from before.
+    guard_model_cached: IntCounter("demur_guard_model_cached_total");
+    /// Tokens of each pass of the guard model.
+    guard_model_pass_tokens: Histogram("demur_guard_model_pass_tokens", [16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0]);
     /// A constant 1 with the version as a label.
     build_info: IntGaugeVec("demur_build_info", ["version"]);
 }

@@ -13,6 +13,7 @@ use anyhow::Context;
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
+use super::super::guard::ModelArgs;
 use super::{BOLD, Bench, DIM, Decision, clip, counted, style};
 use crate::{
     message::{Direction, Exchange, Place, Role, Segment},
@@ -34,6 +35,9 @@ pub(super) struct Args {
     /// A folder of replies and notices that replace the shipped ones, key by key
     #[arg(long, env = "DEMUR_REPLIES", value_name = "DIR")]
     replies: Option<PathBuf>,
+
+    #[command(flatten)]
+    model: ModelArgs,
 
     /// Show at most so many of the texts that are judged differently
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
@@ -117,7 +121,8 @@ struct Report {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let replies = args.replies.as_deref();
-    let (old, new) = (Bench::new(&args.old, replies)?, Bench::new(&args.new, replies)?);
+    let (old, new) =
+        (Bench::new(&args.old, replies, &args.model)?, Bench::new(&args.new, replies, &args.model)?);
     let report = compare(&old, &new, &args.file)?;
     if args.json {
         anstream::println!("{}", serde_json::to_string(&report)?);

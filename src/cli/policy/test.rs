@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// How many cases of a policy fail.
 fn test(name: &str, args: &Args) -> anyhow::Result<usize> {
-    let bench = Bench::new(name, args.policies.replies.as_deref())?;
+    let bench = Bench::new(name, args.policies.replies.as_deref(), &args.policies.model)?;
     let policy = bench.guard().policy();
     let (mut failed, mut act) = (0, 0);
     for case in policy.cases() {

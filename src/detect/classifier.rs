@@ -1,0 +1,152 @@
+//! The guard model as a detector: every segment, every reading of it, judged in its role and with what it answers.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::{FutureExt, future::Either};
+
+use super::{Detected, Detecting, Detector, Task, language};
+use crate::{
+    message::{Place, Role, Segment},
+    nn::classify::{Answer, Classifier as Worker, Scores, Text, Unjudged},
+    verdict::{FailureReason, Finding, Hazard, SignalInfo, SignalKind},
+};
+
+/// The detector's name, and the namespace of its signals.
+pub const NAME: &str = "guard";
+
+/// Signals beside the hazards: name, and what a high score says.
+const SIGNALS: [(&str, &str); 5] = [
+    ("harm", "The text asks for harm, or does harm, of any kind."),
+    ("jailbreak", "The user tries to make the model drop its rules."),
+    ("injection", "Third-party content gives the model orders."),
+    ("toxicity", "Abusive or hateful wording."),
+    ("refusal", "The answer declines."),
+];
+
+/// A hazard's score below this is no finding; the signals beside the hazards are always told.
+const FLOOR: f32 = 0.05;
+
+/// A network with the signals of its heads.
+pub struct Model {
+    worker: Worker,
+    signals: Vec<Arc<str>>,
+}
+
+impl Model {
+    /// The thread that runs a network, and the names of the network's heads.
+    pub fn new(worker: Worker, heads: &[String]) -> Self {
+        Self { worker, signals: heads.iter().map(|head| Arc::from(format!("{NAME}.{head}"))).collect() }
+    }
+}
+
+/// The guard model.
+pub struct Classifier {
+    english: Model,
+    other: Option<Model>,
+}
+
+impl Classifier {
+    /// A detector that judges by one network, or what is not English by another.
+    pub fn new(english: Model, other: Option<Model>) -> Self {
+        Self { english, other }
+    }
+
+    /// The network that reads the text's language.
+    fn model(&self, text: &str) -> &Model {
+        match &self.other {
+            Some(other) if !language::reads_as_english(text) => other,
+            _ => &self.english,
+        }
+    }
+
+    async fn judge(&self, task: &Task) -> Detected {
+        let mut asked = Vec::new();
+        for (i, (segment, views)) in task.exchange.segments.iter().zip(&task.views).enumerate() {
+            let context = context(task, i);
+            for view in views.iter().filter(|view| view.text.chars().any(|c| !c.is_whitespace())) {
+                let model = self.model(&view.text);
+                let text = Text { text: view.text.clone(), kind: kind(segment), context: context.clone() };
+                let answer = model.worker.submit(text, task.deadline);
+                asked.push((i, view, model, answer.map_err(|_| FailureReason::Overloaded)?));
+            }
+        }
+        let mut best: BTreeMap<(usize, &Arc<str>), Finding> = BTreeMap::new();
+        for (segment, view, model, answer) in asked {
+            for (signal, (score, bytes)) in model.signals.iter().zip(&*scores(answer).await?) {
+                let told = *score >= FLOOR || SIGNALS.iter().any(|(name, _)| signal.ends_with(name));
+                let known = best.get(&(segment, signal)).is_some_and(|finding| finding.score >= *score);
+                if told && !known {
+                    let span = Some(view.map.to_original(bytes));
+                    let finding =
+                        Finding { signal: signal.clone(), detector: NAME, score: *score, segment, span };
+                    best.insert((segment, signal), finding);
+                }
+            }
+        }
+        Ok(best.into_values().collect())
+    }
+}
+
+async fn scores(answer: Answer) -> Result<Scores, FailureReason> {
+    match answer {
+        Answer::Known(scores) => Ok(scores),
+        Answer::Coming(receiver) => match receiver.await {
+            Ok(Ok(scores)) => Ok(scores),
+            Ok(Err(Unjudged::Late)) => Err(FailureReason::Late),
+            Ok(Err(Unjudged::Failed(error))) => {
+                tracing::error!(error, "the guard model failed");
+                Err(FailureReason::Error)
+            }
+            Err(_) => Err(FailureReason::Error),
+        },
+    }
+}
+
+/// Index of a segment's kind in the networks' types.
+fn kind(segment: &Segment) -> u8 {
+    match (segment.place, segment.role) {
+        (Place::ToolResult | Place::Document, _) | (_, Role::Tool) => 2,
+        (_, Role::User) => 0,
+        (_, Role::Assistant) => 1,
+        (_, Role::System | Role::Developer) => 3,
+    }
+}
+
+/// What a segment is read beside: an answer's question, the task that a document came in for. The user's own words
+/// and the operator's stand for themselves.
+fn context(task: &Task, segment: usize) -> Option<Arc<str>> {
+    let segments = &task.exchange.segments;
+    if !matches!(kind(&segments[segment]), 1 | 2) {
+        return None;
+    }
+    let asks = |s: &&Segment| s.role == Role::User && s.place == Place::Content;
+    let before = segments[..segment].iter().rev().find(asks);
+    before.or_else(|| task.exchange.context.iter().rev().find(asks)).map(|s| s.text.clone())
+}
+
+/// Every signal that the guard model raises.
+pub fn signals() -> Vec<SignalInfo> {
+    let info = |name: &str, hazard, about: &str| SignalInfo {
+        name: Arc::from(format!("{NAME}.{name}")),
+        kind: SignalKind::Score,
+        detector: NAME,
+        hazard,
+        about: Arc::from(about),
+    };
+    let plain = SIGNALS.iter().map(|(name, about)| info(name, None, about));
+    plain.chain(Hazard::ALL.iter().map(|hazard| info(hazard.as_str(), Some(*hazard), hazard.about()))).collect()
+}
+
+impl Detector for Classifier {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn signals(&self) -> Vec<SignalInfo> {
+        signals()
+    }
+
+    fn detect<'a>(&'a self, task: &'a Task) -> Detecting<'a> {
+        Either::Right(self.judge(task).boxed())
+    }
+}

@@ -1,0 +1,176 @@
+//! The guard model's thread, with a network whose scores are lengths and whose passes a test holds up.
+
+use std::{
+    sync::mpsc::{Receiver, Sender, channel},
+    time::Duration,
+};
+
+use super::*;
+
+/// One token a byte, four bytes a window; the probability is the last byte over 256.
+struct Stub {
+    /// Told of each pass before it runs: how many windows.
+    passes: Sender<usize>,
+    /// A pass waits for this.
+    go: Receiver<()>,
+}
+
+impl Network for Stub {
+    fn windows(&self, passage: Passage<'_>) -> Result<Vec<Shown>> {
+        let bytes: Vec<u8> = passage.text.bytes().collect();
+        let shown = bytes.chunks(4).enumerate().map(|(i, chunk)| Shown {
+            window: Window { ids: chunk.iter().map(|b| u32::from(*b)).collect(), types: vec![0; chunk.len()] },
+            bytes: i * 4..i * 4 + chunk.len(),
+        });
+        Ok(shown.collect())
+    }
+
+    fn probabilities(&mut self, windows: &[Window]) -> Result<Vec<Vec<f32>>> {
+        let _ = self.passes.send(windows.len());
+        let _ = self.go.recv();
+        if windows.iter().any(|w| w.ids.contains(&u32::from(b'!'))) {
+            panic!("a bug");
+        }
+        anyhow::ensure!(!windows.iter().any(|w| w.ids.contains(&u32::from(b'?'))), "not a number");
+        let p = |w: &Window| vec![w.ids.last().map_or(0.0, |id| *id as f32 / 256.0)];
+        Ok(windows.iter().map(p).collect())
+    }
+}
+
+struct Harness {
+    classifier: Classifier,
+    passes: Receiver<usize>,
+    go: Sender<()>,
+}
+
+fn harness(limits: Limits) -> Harness {
+    let (passes_in, passes) = channel();
+    let (go, go_out) = channel();
+    let counters = Counters {
+        cached: IntCounter::new("cached", "x").unwrap(),
+        pass_tokens: Histogram::with_opts(prometheus::HistogramOpts::new("pass", "x")).unwrap(),
+    };
+    let classifier = Classifier::start(Stub { passes: passes_in, go: go_out }, limits, counters).unwrap();
+    Harness { classifier, passes, go }
+}
+
+fn text(text: &str) -> Text {
+    Text { text: text.into(), kind: 0, context: None }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+impl Harness {
+    fn ask(&self, words: &str) -> oneshot::Receiver<Result<Scores, Unjudged>> {
+        match self.classifier.submit(text(words), soon()).unwrap() {
+            Answer::Coming(receiver) => receiver,
+            Answer::Known(_) => panic!("`{words}` is known"),
+        }
+    }
+
+    /// Lets one pass run; how many windows it had.
+    fn pass(&self) -> usize {
+        let windows = self.passes.recv().unwrap();
+        self.go.send(()).unwrap();
+        windows
+    }
+}
+
+#[test]
+fn the_highest_score_is_kept_with_its_place() {
+    let h = harness(Limits::default());
+    let answer = h.ask("aaaazbbz");
+    assert_eq!(h.pass(), 2);
+    let scores = answer.blocking_recv().unwrap().unwrap();
+    assert_eq!(*scores, [(f32::from(b'z') / 256.0, 4..8)]);
+}
+
+#[test]
+fn texts_that_wait_share_a_pass_and_known_ones_need_none() {
+    let h = harness(Limits::default());
+    let first = h.ask("a");
+    assert_eq!(h.passes.recv().unwrap(), 1);
+    let (second, third) = (h.ask("b"), h.ask("c"));
+    let again = h.ask("a");
+    h.go.send(()).unwrap();
+    assert_eq!(h.pass(), 2, "`b` and `c` in one pass, `a` is known by now");
+    for answer in [first, second, third, again] {
+        answer.blocking_recv().unwrap().unwrap();
+    }
+    assert!(matches!(h.classifier.submit(text("b"), soon()).unwrap(), Answer::Known(_)));
+    assert_eq!(h.classifier.counters.cached.get(), 2);
+    let other = Text { kind: 1, ..text("b") };
+    assert!(matches!(h.classifier.submit(other, soon()).unwrap(), Answer::Coming(_)), "another role");
+    h.pass();
+}
+
+#[test]
+fn who_has_left_costs_no_pass() {
+    let h = harness(Limits::default());
+    let first = h.ask("a");
+    h.passes.recv().unwrap();
+    drop(h.ask("gone"));
+    let last = h.ask("b");
+    h.go.send(()).unwrap();
+    first.blocking_recv().unwrap().unwrap();
+    assert_eq!(h.pass(), 1);
+    last.blocking_recv().unwrap().unwrap();
+}
+
+#[test]
+fn what_is_late_is_told_and_not_computed() {
+    let h = harness(Limits::default());
+    let Answer::Coming(answer) = h.classifier.submit(text("a"), Instant::now()).unwrap() else { panic!() };
+    assert_eq!(answer.blocking_recv().unwrap(), Err(Unjudged::Late));
+    assert!(h.passes.try_recv().is_err());
+}
+
+#[test]
+fn a_full_queue_refuses() {
+    let h = harness(Limits { queue: 1, cache: 0 });
+    let first = h.ask("a");
+    h.passes.recv().unwrap();
+    let second = h.ask("b");
+    assert!(matches!(h.classifier.submit(text("c"), soon()), Err(Refused::Full)));
+    h.go.send(()).unwrap();
+    h.pass();
+    for answer in [first, second] {
+        answer.blocking_recv().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn errors_and_panics_are_told_and_the_thread_lives_on() {
+    let h = harness(Limits::default());
+    for (words, error) in [("a?", "not a number"), ("a!", "the network panicked")] {
+        let answer = h.ask(words);
+        h.pass();
+        assert_eq!(answer.blocking_recv().unwrap(), Err(Unjudged::Failed(error.to_owned())));
+    }
+    let answer = h.ask("a");
+    h.pass();
+    answer.blocking_recv().unwrap().unwrap();
+}
+
+#[test]
+fn a_text_without_tokens_has_no_scores() {
+    let h = harness(Limits::default());
+    assert!(h.ask("").blocking_recv().unwrap().unwrap().is_empty());
+}
+
+#[test]
+fn short_texts_do_not_wait_for_a_long_one() {
+    let h = harness(Limits::default());
+    let long = h.ask(&"x".repeat(4 * PASS));
+    assert_eq!(h.passes.recv().unwrap(), PASS / 4);
+    let short = h.ask("a");
+    h.go.send(()).unwrap();
+    h.pass();
+    short.blocking_recv().unwrap().unwrap();
+    for _ in 0..3 {
+        h.pass();
+    }
+    assert_eq!(long.blocking_recv().unwrap().unwrap().len(), 1);
+}
