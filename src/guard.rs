@@ -18,8 +18,8 @@ use prometheus::{Histogram, IntCounter};
 
 use crate::{
     detect::{
-        Detector, OnText, Task, classifier, disguise, exfil::Exfil, pattern::PatternError, pattern::Patterns, pii::Pii,
-        secrets::Secrets,
+        Detector, OnText, Task, classifier, disguise, exfil::Exfil, pattern::PatternError, pattern::Patterns,
+        pii::Pii, secrets::Secrets,
     },
     message::{Direction, Exchange, Segment},
     policy::{Catalog, Evidence, Policy, pattern::Pattern},

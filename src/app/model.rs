@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::{
     config,
@@ -23,15 +23,15 @@ use crate::{
 /// Beside the model for English, the one for every other language.
 const OTHER_LANGUAGES: &str = "multilingual";
 
-/// The guard model's detector; `None` where the settings say `none`.
+/// The guard model's detector; `None` where the settings say `none`, or name no folder and none is in the usual places.
 ///
 /// # Errors
-/// There is no model, or one of its files is not what was shipped.
+/// A file of the model is missing, or is not what was shipped.
 pub fn guard_model(
     settings: &config::GuardModel,
     metrics: &Metrics,
 ) -> anyhow::Result<Option<Arc<dyn Detector>>> {
-    let Some(folder) = find(settings)? else { return Ok(None) };
+    let Some(folder) = find(settings) else { return Ok(None) };
     let english = start(&folder, settings.threads, metrics)?;
     let other = folder.join(OTHER_LANGUAGES);
     let other = other.is_dir().then(|| start(&other, settings.threads, metrics)).transpose()?;
@@ -52,10 +52,10 @@ fn start(folder: &Path, threads: usize, metrics: &Metrics) -> anyhow::Result<Mod
 }
 
 /// The folder that the settings name, or the first of the usual places that exists.
-fn find(settings: &config::GuardModel) -> anyhow::Result<Option<PathBuf>> {
+fn find(settings: &config::GuardModel) -> Option<PathBuf> {
     match &settings.folder {
-        Some(folder) if folder.as_os_str() == "none" => return Ok(None),
-        Some(folder) => return Ok(Some(folder.clone())),
+        Some(folder) if folder.as_os_str() == "none" => return None,
+        Some(folder) => return Some(folder.clone()),
         None => {}
     }
     let mut places = vec![settings.models.join("guard")];
@@ -65,15 +65,5 @@ fn find(settings: &config::GuardModel) -> anyhow::Result<Option<PathBuf>> {
         places.extend(above.map(|folder| folder.join("models/guard")));
     }
     places.push("/usr/share/demur/models/guard".into());
-    match places.iter().find(|place| place.is_dir()) {
-        Some(place) => Ok(Some(place.clone())),
-        None => {
-            let places: Vec<_> = places.iter().map(|place| format!("`{}`", place.display())).collect();
-            bail!(
-                "there is no guard model in {}; name its folder with `guard_model`, or serve a policy that does \
-                 without it with `guard_model: none`",
-                places.join(", ")
-            )
-        }
-    }
+    places.into_iter().find(|place| place.is_dir())
 }

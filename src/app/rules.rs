@@ -58,7 +58,8 @@ impl Loader {
     fn guard(&self, name: &str, catalog: &Catalog) -> anyhow::Result<Guard> {
         let policy = find(name, catalog)?;
         let is_models = |signal: &Arc<str>| signal.starts_with("guard.");
-        let reads_model = Direction::ALL.iter().any(|direction| policy.reads(*direction).iter().any(is_models));
+        let reads_model =
+            Direction::ALL.iter().any(|direction| policy.reads(*direction).iter().any(is_models));
         anyhow::ensure!(
             !reads_model || self.detectors.has(classifier::NAME),
             "policy `{name}` reads signals of the guard model (`guard.*`), and none is loaded (`guard_model: none`); \

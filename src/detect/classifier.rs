@@ -134,7 +134,9 @@ pub fn signals() -> Vec<SignalInfo> {
         about: Arc::from(about),
     };
     let plain = SIGNALS.iter().map(|(name, about)| info(name, None, about));
-    plain.chain(Hazard::ALL.iter().map(|hazard| info(hazard.as_str(), Some(*hazard), hazard.about()))).collect()
+    plain
+        .chain(Hazard::ALL.iter().map(|hazard| info(hazard.as_str(), Some(*hazard), hazard.about())))
+        .collect()
 }
 
 impl Detector for Classifier {

@@ -154,7 +154,12 @@ impl Classifier {
             active: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("demur-guard".to_owned()).spawn(move || run.run());
-        Ok(Self { queue, cache, counters, thread: Some(thread.context("can't start the guard model's thread")?) })
+        Ok(Self {
+            queue,
+            cache,
+            counters,
+            thread: Some(thread.context("can't start the guard model's thread")?),
+        })
     }
 
     /// Asks for a text's scores.
@@ -279,7 +284,9 @@ impl<N: Network> Run<N> {
     fn turn(&mut self) {
         let now = Instant::now();
         let cache = self.cache.clone();
-        self.finish(|active| active.best.is_empty().then(|| look_up(&cache, &active.item.text)).flatten().map(Ok));
+        self.finish(|active| {
+            active.best.is_empty().then(|| look_up(&cache, &active.item.text)).flatten().map(Ok)
+        });
         self.finish(|active| active.left.is_empty().then(|| Ok(active.best.as_slice().into())));
         self.finish(|active| (now >= active.item.deadline).then_some(Err(Unjudged::Late)));
         self.active.retain(|active| !active.item.is_gone());

@@ -8,8 +8,6 @@ mod fast;
 mod files;
 mod passes;
 mod reference;
-#[cfg(test)]
-mod tests;
 pub mod tokens;
 
 use std::path::Path;
@@ -76,7 +74,11 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
-        ensure!(self.types.len() > 1, "`types` names {} kinds of text, two at least are needed", self.types.len());
+        ensure!(
+            self.types.len() > 1,
+            "`types` names {} kinds of text, two at least are needed",
+            self.types.len()
+        );
         ensure!(!self.heads.is_empty(), "`heads` is empty");
         ensure!(
             self.num_attention_heads > 0 && self.hidden_size.is_multiple_of(self.num_attention_heads),

@@ -19,7 +19,10 @@ impl Network for Stub {
     fn windows(&self, passage: Passage<'_>) -> Result<Vec<Shown>> {
         let bytes: Vec<u8> = passage.text.bytes().collect();
         let shown = bytes.chunks(4).enumerate().map(|(i, chunk)| Shown {
-            window: Window { ids: chunk.iter().map(|b| u32::from(*b)).collect(), types: vec![0; chunk.len()] },
+            window: Window {
+                ids: chunk.iter().map(|b| u32::from(*b)).collect(),
+                types: vec![0; chunk.len()],
+            },
             bytes: i * 4..i * 4 + chunk.len(),
         });
         Ok(shown.collect())

@@ -40,7 +40,7 @@ struct Linear8 {
 
 impl Linear8 {
     /// From rows of `width` weights, one row an output; outputs are multiplied by `factor`.
-    fn new(kernel: &Int8, weight: &[f32], bias: Vec<f32>, width: usize, factor: &[f32]) -> Self {
+    fn new(kernel: &Int8, weight: &[f32], bias: &[f32], width: usize, factor: &[f32]) -> Self {
         // Kernels without VNNI add pairs of products in 16 bits: seven bits of weight leave room for that.
         let most = if kernel.may_saturate() { 63.0 } else { 127.0 };
         let mut bytes = Vec::with_capacity(weight.len());
@@ -118,7 +118,7 @@ impl Network {
         let linear8 = |name: &str, out: usize, into: usize| -> Result<Linear8> {
             let weight = tensors.floats(&format!("{name}.weight"), &[out, into])?;
             let bias = tensors.floats(&format!("{name}.bias"), &[out])?;
-            Ok(Linear8::new(&int8, &weight, bias, into, &vec![1.0; out]))
+            Ok(Linear8::new(&int8, &weight, &bias, into, &vec![1.0; out]))
         };
         let linear = |name: &str, out: usize, into: usize| -> Result<Linear> {
             let weight = tensors.floats(&format!("{name}.weight"), &[out, into])?;
@@ -135,7 +135,7 @@ impl Network {
             }
             let mut factor = vec![1.0; 3 * h];
             factor[..h].fill(1.0 / ((h / config.num_attention_heads) as f32).sqrt());
-            Ok(Linear8::new(&int8, &weight, bias, h, &factor))
+            Ok(Linear8::new(&int8, &weight, &bias, h, &factor))
         };
         let layer = |n: usize| -> Result<Layer> {
             let at = format!("encoder.layer.{n}");
@@ -173,7 +173,13 @@ impl Network {
         result
     }
 
-    fn run(&self, kernels: &Kernels, windows: &[Window], tokens: usize, b: &mut Buffers) -> Result<Vec<Vec<f32>>> {
+    fn run(
+        &self,
+        kernels: &Kernels,
+        windows: &[Window],
+        tokens: usize,
+        b: &mut Buffers,
+    ) -> Result<Vec<Vec<f32>>> {
         let h = self.hidden;
         self.embed(windows, &mut b.x[..tokens * h]);
         for layer in &self.layers {

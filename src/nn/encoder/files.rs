@@ -104,7 +104,11 @@ impl Tensors {
 
     /// A tensor of that shape in float32.
     pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        Ok(self.raw(name, shape)?.to_dtype(DType::F32)?)
+        let tensor = self.raw(name, shape)?.to_dtype(DType::F32)?;
+        // The sum of finite numbers as large as weights are is finite.
+        let sum = tensor.abs()?.sum_all()?.to_scalar::<f32>()?;
+        ensure!(sum.is_finite(), "the weights' `{name}` holds a number that is none (NaN or infinite)");
+        Ok(tensor)
     }
 
     /// Its numbers, row by row.

@@ -94,7 +94,11 @@ impl Tokens {
         let most = half * 32;
         if text.len() <= 2 * most {
             let (ids, _) = self.encode(text)?;
-            return Ok(if ids.len() <= 2 * half { ids } else { [&ids[..half], &ids[ids.len() - half..]].concat() });
+            return Ok(if ids.len() <= 2 * half {
+                ids
+            } else {
+                [&ids[..half], &ids[ids.len() - half..]].concat()
+            });
         }
         let (head, _) = self.encode(&text[..text.floor_char_boundary(most)])?;
         let (tail, _) = self.encode(&text[text.ceil_char_boundary(text.len() - most)..])?;
@@ -108,7 +112,7 @@ impl Tokens {
         let mut at = 0;
         while at < text.len() {
             let piece = &text[at..at + cut(&text[at..])];
-            let encoding = self.tokenizer.encode_fast(piece, false);
+            let encoding = self.tokenizer.encode(piece, false);
             let encoding = encoding.map_err(|error| anyhow!("the tokenizer failed: {error}"))?;
             ids.extend_from_slice(encoding.get_ids());
             places.extend(encoding.get_offsets().iter().map(|(start, end)| at + start..at + end));
