@@ -82,7 +82,7 @@ settings! {
     #[arg(long, env = "DEMUR_QUEUE", value_name = "N", help_heading = "The model inside")]
     queue: usize;
 
-    /// The policy: a shipped one's name (default, strict, children, workplace, observe) or a file [default: default]
+    /// The policy: a shipped one's name (default, patterns, strict, children, workplace, observe) or a file [default: default]
     #[arg(long, env = "DEMUR_POLICY", value_name = "FILE", help_heading = "Guard")]
     policy: String;
 

@@ -13,7 +13,7 @@ use crate::{
 /// Which policy, and which texts.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct GuardArgs {
-    /// The policy: a shipped one's name (default, strict, children, workplace, observe) or a file
+    /// The policy: a shipped one's name (default, patterns, strict, children, workplace, observe) or a file
     #[arg(short, long, env = "DEMUR_POLICY", value_name = "POLICY", default_value = "default")]
     policy: String,
 

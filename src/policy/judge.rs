@@ -56,8 +56,11 @@ impl Policy {
         if failures.iter().any(|(_, outcome)| *outcome == OnFailure::Closed) {
             hits.push(self.unavailable());
         }
-        // Strongest first; the sort is stable, and within an action the id decides, not the place in a file.
-        hits.sort_by(|a, b| b.action.cmp(&a.action).then_with(|| a.rule.cmp(&b.rule)));
+        // Strongest first; within an action those that say what it is about, then the id decides, not the place in a file.
+        let unnamed = |hit: &RuleHit| hit.hazard.is_none() && hit.reply.is_none();
+        hits.sort_by(|a, b| {
+            b.action.cmp(&a.action).then(unnamed(a).cmp(&unnamed(b))).then_with(|| a.rule.cmp(&b.rule))
+        });
         let strongest = |enforced_only: bool| {
             let hits = hits.iter().filter(|hit| !enforced_only || hit.mode == Mode::Enforce);
             hits.map(|hit| hit.action).max().unwrap_or_default()

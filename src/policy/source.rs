@@ -12,11 +12,12 @@ use super::{
 };
 
 /// The shipped policies, by name.
-pub const BUILTIN: [&str; 5] = ["default", "strict", "children", "workplace", "observe"];
+pub const BUILTIN: [&str; 6] = ["default", "patterns", "strict", "children", "workplace", "observe"];
 
 fn builtin_text(name: &str) -> Option<&'static str> {
     Some(match name {
         "default" => include_str!("../../policies/default.yaml"),
+        "patterns" => include_str!("../../policies/patterns.yaml"),
         "strict" => include_str!("../../policies/strict.yaml"),
         "children" => include_str!("../../policies/children.yaml"),
         "workplace" => include_str!("../../policies/workplace.yaml"),

@@ -30,7 +30,7 @@ def shipped(folder: Path):
 
 
 def main():
-    says = re.findall(r'say: "((?:[^"\\]|\\.)+)"', (ROOT / "policies/default.yaml").read_text())
+    says = re.findall(r'say: "((?:[^"\\]|\\.)+)"', (ROOT / "policies/patterns.yaml").read_text())
     says = [json.loads(f'"{s}"') for s in says if "\\x" not in s]
     step = max(1, len(says) // 100)
     chosen = says[::step][:99] + [" ".join(says[:60])]
