@@ -1,9 +1,6 @@
 //! The guard model: where it lies, and the thread that runs it.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 
@@ -31,7 +28,7 @@ pub fn guard_model(
     settings: &config::GuardModel,
     metrics: &Metrics,
 ) -> anyhow::Result<Option<Arc<dyn Detector>>> {
-    let Some(folder) = find(settings) else { return Ok(None) };
+    let Some(folder) = settings.find() else { return Ok(None) };
     let english = start(&folder, settings.threads, metrics)?;
     let other = folder.join(OTHER_LANGUAGES);
     let other = other.is_dir().then(|| start(&other, settings.threads, metrics)).transpose()?;
@@ -49,21 +46,4 @@ fn start(folder: &Path, threads: usize, metrics: &Metrics) -> anyhow::Result<Mod
     };
     let worker = classify::Classifier::start(encoder, Limits::default(), counters)?;
     Ok(Model::new(worker, &heads))
-}
-
-/// The folder that the settings name, or the first of the usual places that exists.
-fn find(settings: &config::GuardModel) -> Option<PathBuf> {
-    match &settings.folder {
-        Some(folder) if folder.as_os_str() == "none" => return None,
-        Some(folder) => return Some(folder.clone()),
-        None => {}
-    }
-    let mut places = vec![settings.models.join("guard")];
-    if let Ok(program) = std::env::current_exe() {
-        // Beside the program, and at the root of the checkout that it was built in.
-        let above = program.ancestors().skip(1).take(4);
-        places.extend(above.map(|folder| folder.join("models/guard")));
-    }
-    places.push("/usr/share/demur/models/guard".into());
-    places.into_iter().find(|place| place.is_dir())
 }

@@ -98,6 +98,25 @@ pub struct GuardModel {
     pub threads: usize,
 }
 
+impl GuardModel {
+    /// The folder that is named, or the first of the usual places that exists; nothing where it is `none`.
+    pub fn find(&self) -> Option<PathBuf> {
+        match &self.folder {
+            Some(folder) if folder.as_os_str() == "none" => return None,
+            Some(folder) => return Some(folder.clone()),
+            None => {}
+        }
+        let mut places = vec![self.models.join("guard")];
+        if let Ok(program) = std::env::current_exe() {
+            // Beside the program, and at the root of the checkout that it was built in.
+            let above = program.ancestors().skip(1).take(4);
+            places.extend(above.map(|folder| folder.join("models/guard")));
+        }
+        places.push("/usr/share/demur/models/guard".into());
+        places.into_iter().find(|place| place.is_dir())
+    }
+}
+
 /// Policies and texts: what a reload reads again.
 #[derive(Clone, Debug)]
 pub struct Rules {
