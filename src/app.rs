@@ -1,5 +1,6 @@
 //! Construction, reload and drain: everything is put together here, in one order, and taken down here.
 
+mod guards;
 mod model;
 mod reload;
 mod rules;
@@ -49,6 +50,9 @@ impl App {
         let keys = Keys::new(&config.keys)?;
         let mut detectors = Detectors::builtin();
         let model = guard_model(&config.guard_model, &metrics)?;
+        for settings in &config.guards {
+            detectors.push(guards::guard(settings, model.as_ref(), &metrics)?);
+        }
         model.into_iter().for_each(|model| detectors.push(model));
         let has_model = detectors.has(classifier::NAME);
         let loader =

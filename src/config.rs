@@ -2,6 +2,7 @@
 //! beats the file, the file beats the default. Nobody else reads the environment.
 
 mod file;
+mod guards;
 mod values;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 use crate::{gateway::RefusalShape, guard::set::Route, http::keys::KeyConfig, upstream::UpstreamConfig};
 pub use file::{Config, ConfigError, GuardModel, Local, Rules, resolve};
+pub use guards::{GuardConfig, GuardKind};
 pub use values::{Bytes, Period, Yaml};
 
 /// How log lines look.
@@ -110,6 +112,10 @@ settings! {
     /// Threads of the guard model; one is best unless the machine is mostly idle [default: 1]
     #[arg(long, env = "DEMUR_GUARD_THREADS", value_name = "N", help_heading = "Guard")]
     guard_threads: usize;
+
+    /// Guards behind other servers, as YAML: a list of {kind, upstream, model, between?}; best given in demur.yaml
+    #[arg(long, env = "DEMUR_GUARDS", value_name = "YAML", hide_env_values = true, help_heading = "Guard")]
+    guards: Yaml<Vec<GuardConfig>>;
 
     /// What a refused question gets: a polite message with HTTP 200, or Azure OpenAI's HTTP 400 [default: message]
     #[arg(long, env = "DEMUR_REFUSAL_SHAPE", value_name = "SHAPE", help_heading = "Guard")]

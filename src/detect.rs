@@ -1,13 +1,16 @@
 //! Detectors turn segments into findings. They report; the policy decides.
 
+pub mod cascade;
 pub mod classifier;
 pub mod disguise;
 pub mod exfil;
+pub mod external;
 pub mod language;
 mod overlap;
 pub mod pattern;
 pub mod pii;
 pub mod secrets;
+pub mod sense;
 pub mod view;
 
 use std::{

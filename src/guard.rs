@@ -18,8 +18,8 @@ use prometheus::{Histogram, IntCounter};
 
 use crate::{
     detect::{
-        Detector, OnText, Task, classifier, disguise, exfil::Exfil, pattern::PatternError, pattern::Patterns,
-        pii::Pii, secrets::Secrets,
+        Detector, OnText, Task, classifier, disguise, exfil::Exfil, external, pattern::PatternError,
+        pattern::Patterns, pii::Pii, secrets::Secrets,
     },
     message::{Direction, Exchange, Segment},
     policy::{Catalog, Evidence, Policy, pattern::Pattern},
@@ -52,14 +52,13 @@ impl Detectors {
         self.0.iter().any(|detector| detector.name() == name)
     }
 
-    /// Every signal that a policy may name, a policy's own patterns and lists aside. The guard model's are known
-    /// without it, so that a policy is checked the same everywhere.
+    /// Every signal that a policy may name, a policy's own patterns and lists aside. Those of models are known without
+    /// the models, so that a policy is checked the same everywhere.
     pub fn signals(&self) -> Vec<SignalInfo> {
         let mut signals: Vec<_> = self.0.iter().flat_map(|detector| detector.signals()).collect();
         signals.extend(disguise::signals());
-        if !self.has(classifier::NAME) {
-            signals.extend(classifier::signals());
-        }
+        let models = external::signals().chain([(classifier::NAME, classifier::signals())]);
+        signals.extend(models.filter(|(name, _)| !self.has(name)).flat_map(|(_, signals)| signals));
         signals
     }
 

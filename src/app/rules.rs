@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use crate::{
     config,
-    detect::classifier,
+    detect::{classifier, external},
     gateway::Rules,
     guard::{Detectors, Guard, Limits, reply::Replies, set::GuardSet},
     message::Direction,
@@ -57,14 +57,18 @@ impl Loader {
 
     fn guard(&self, name: &str, catalog: &Catalog) -> anyhow::Result<Guard> {
         let policy = find(name, catalog)?;
-        let is_models = |signal: &Arc<str>| signal.starts_with("guard.");
-        let reads_model =
-            Direction::ALL.iter().any(|direction| policy.reads(*direction).iter().any(is_models));
-        anyhow::ensure!(
-            !reads_model || self.detectors.has(classifier::NAME),
-            "policy `{name}` reads signals of the guard model (`guard.*`), and none is loaded (`guard_model: none`); \
-             load one, or serve a policy without such rules"
-        );
+        for signal in Direction::ALL.iter().flat_map(|direction| policy.reads(*direction)) {
+            let model = signal.split('.').next().unwrap_or_default();
+            anyhow::ensure!(
+                !is_model(model) || self.detectors.has(model),
+                "policy `{name}` reads `{signal}`, and {}",
+                if model == classifier::NAME {
+                    "no guard model is loaded; name its folder (`guard_model`), or serve the policy `patterns`"
+                } else {
+                    "no such guard is in the settings (`guards`)"
+                }
+            );
+        }
         Guard::new(Arc::new(policy), &self.detectors, self.limits, Arc::clone(&self.metrics))
             .with_context(|| format!("policy `{name}`"))
     }
@@ -74,6 +78,11 @@ impl Loader {
         let policies = rules.guards.all().flat_map(|guard| guard.policy().sources().to_vec());
         policies.chain(self.names.replies.clone()).collect()
     }
+}
+
+/// Whether signals of that namespace come from a model, which may be missing.
+fn is_model(namespace: &str) -> bool {
+    namespace == classifier::NAME || external::signals().any(|(name, _)| name == namespace)
 }
 
 /// A policy by a shipped one's name or by its file. A file wins, so that a name can be overridden on purpose.

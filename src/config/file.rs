@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{LogFormat, Period, Settings, values};
+use super::{GuardConfig, LogFormat, Period, Settings, values};
 use crate::{
     gateway, guard,
     guard::set::Route,
@@ -64,6 +64,8 @@ pub struct Config {
     pub guard: guard::Limits,
     /// The guard model.
     pub guard_model: GuardModel,
+    /// Guards behind other servers.
+    pub guards: Vec<GuardConfig>,
     /// Who may call.
     pub keys: Vec<KeyConfig>,
     /// Limits on requests.
@@ -161,6 +163,7 @@ pub fn resolve(given: Settings, file: Option<&Path>) -> Result<Config, ConfigErr
             models,
             threads: settings.guard_threads.unwrap_or(1),
         },
+        guards: guards(settings.guards.map(|guards| guards.0).unwrap_or_default())?,
         rules: Rules {
             policy: settings.policy.unwrap_or_else(|| "default".to_owned()),
             routes: settings.routes.map(|routes| routes.0).unwrap_or_default(),
@@ -217,6 +220,19 @@ fn upstreams(settings: &Settings) -> Result<Vec<UpstreamConfig>, ConfigError> {
         }
         (None, None) => Ok(Vec::new()),
     }
+}
+
+/// The guards, each with its key. There is one of a kind: its kind names its signals.
+fn guards(list: Vec<GuardConfig>) -> Result<Vec<GuardConfig>, ConfigError> {
+    for (i, guard) in list.iter().enumerate() {
+        guard.check().map_err(ConfigError::Conflict)?;
+        if list[..i].iter().any(|other| other.kind == guard.kind) {
+            let kind = guard.kind.as_str();
+            return Err(ConfigError::Conflict(format!("`guards`: there are two of kind `{kind}`; keep one")));
+        }
+    }
+    let with_key = |guard: GuardConfig| Ok(GuardConfig { upstream: with_key(guard.upstream)?, ..guard });
+    list.into_iter().map(with_key).collect()
 }
 
 /// An upstream with the key that its `key_env` names.

@@ -4,24 +4,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{FutureExt, future::Either};
 
-use super::{Detected, Detecting, Detector, Task, language};
+use super::{
+    Detected, Detecting, Detector, Task, language,
+    sense::{Namespace, Sense},
+};
 use crate::{
     message::{Place, Role, Segment},
     nn::classify::{Answer, Classifier as Worker, Scores, Text, Unjudged},
-    verdict::{FailureReason, Finding, Hazard, SignalInfo, SignalKind},
+    verdict::{FailureReason, Finding, SignalInfo},
 };
 
 /// The detector's name, and the namespace of its signals.
 pub const NAME: &str = "guard";
-
-/// Signals beside the hazards: name, and what a high score says.
-const SIGNALS: [(&str, &str); 5] = [
-    ("harm", "The text asks for harm, or does harm, of any kind."),
-    ("jailbreak", "The user tries to make the model drop its rules."),
-    ("injection", "Third-party content gives the model orders."),
-    ("toxicity", "Abusive or hateful wording."),
-    ("refusal", "The answer declines."),
-];
 
 /// A hazard's score below this is no finding; the signals beside the hazards are always told.
 const FLOOR: f32 = 0.05;
@@ -29,13 +23,16 @@ const FLOOR: f32 = 0.05;
 /// A network with the signals of its heads.
 pub struct Model {
     worker: Worker,
-    signals: Vec<Arc<str>>,
+    /// Of each head, and whether it is told however low.
+    signals: Vec<(Arc<str>, bool)>,
 }
 
 impl Model {
     /// The thread that runs a network, and the names of the network's heads.
     pub fn new(worker: Worker, heads: &[String]) -> Self {
-        Self { worker, signals: heads.iter().map(|head| Arc::from(format!("{NAME}.{head}"))).collect() }
+        let is_hazard = |head: &String| head.parse::<Sense>().is_ok_and(|sense| sense.hazard().is_some());
+        let signal = |head: &String| (Arc::from(format!("{NAME}.{head}")), !is_hazard(head));
+        Self { worker, signals: heads.iter().map(signal).collect() }
     }
 }
 
@@ -72,8 +69,8 @@ impl Classifier {
         }
         let mut best: BTreeMap<(usize, &Arc<str>), Finding> = BTreeMap::new();
         for (segment, view, model, answer) in asked {
-            for (signal, (score, bytes)) in model.signals.iter().zip(&*scores(answer).await?) {
-                let told = *score >= FLOOR || SIGNALS.iter().any(|(name, _)| signal.ends_with(name));
+            for ((signal, always), (score, bytes)) in model.signals.iter().zip(&*scores(answer).await?) {
+                let told = *always || *score >= FLOOR;
                 let known = best.get(&(segment, signal)).is_some_and(|finding| finding.score >= *score);
                 if told && !known {
                     let span = Some(view.map.to_original(bytes));
@@ -126,17 +123,7 @@ fn context(task: &Task, segment: usize) -> Option<Arc<str>> {
 
 /// Every signal that the guard model raises.
 pub fn signals() -> Vec<SignalInfo> {
-    let info = |name: &str, hazard, about: &str| SignalInfo {
-        name: Arc::from(format!("{NAME}.{name}")),
-        kind: SignalKind::Score,
-        detector: NAME,
-        hazard,
-        about: Arc::from(about),
-    };
-    let plain = SIGNALS.iter().map(|(name, about)| info(name, None, about));
-    plain
-        .chain(Hazard::ALL.iter().map(|hazard| info(hazard.as_str(), Some(*hazard), hazard.about())))
-        .collect()
+    Namespace::new(NAME, Sense::all()).infos()
 }
 
 impl Detector for Classifier {

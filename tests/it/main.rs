@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
 mod chat;
+mod guards;
 mod hostile;
 mod life;
 mod stream;
