@@ -10,12 +10,15 @@ DEMUR := target/debug/demur
 VENV := .venv
 # Labelled rows to measure with, one file a data set; they are no part of this repository.
 DATA ?= ../shared/data/dev
+# Labelled rows to train the guard model on.
+TRAIN_DATA ?= ../shared/data/train
+TRAIN_VENV := target/train/venv
 # How many cases each property test tries under `make fuzz`.
 CASES ?= 20000
 
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help run test build lint tools python-tools model rust-test policies sdk-test bench eval fuzz docker clean
+.PHONY: help run test build lint tools python-tools model rust-test policies sdk-test bench train goldens eval fuzz docker clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,14 +59,27 @@ sdk-test: build model $(VENV)/.ready $(if $(shell command -v promtool),,promtool
 	@PROMTOOL=$$(command -v promtool || ls target/tools/promtool 2>/dev/null || true) \
 	    $(VENV)/bin/python -m pytest tests/sdk --quiet -p no:cacheprovider --durations=5 $(ARGS)
 
-bench: build model ## Measure what Demur adds, beside a minimal proxy
-	$(say) "measuring (about two minutes; leave the machine alone meanwhile)"
+bench: build model $(TRAIN_VENV)/.ready ## Measure what Demur adds, beside a minimal proxy, and the guard's encoder beside others
+	$(say) "measuring the gateway (about two minutes; leave the machine alone meanwhile)"
 	@cargo bench --locked --profile dev --bench gateway -- $(ARGS)
+	$(say) "measuring the encoder beside onnxruntime, candle and PyTorch (about five minutes)"
+	@cargo build --locked --example encode
+	@$(TRAIN_VENV)/bin/python benches/encoder.py
 
-eval: build ## Score the default policy on the labelled rows in DATA
+train: $(TRAIN_VENV)/.ready ## Train the guard model anew from TRAIN_DATA into target/train/guard (hours on a CPU; see models/train)
+	@for part in english multilingual; do \
+	    printf '\033[1m== %s\033[0m\n' "training the $$part network"; \
+	    $(TRAIN_VENV)/bin/python models/train/make.py $$part --data $(TRAIN_DATA); \
+	done
+
+goldens: $(TRAIN_VENV)/.ready ## Make the stored outputs that tests/guard_model.rs compares with, after models/guard has changed
+	@$(TRAIN_VENV)/bin/python tests/goldens/encoder/make.py
+
+eval: build ## Score a policy on the labelled rows in DATA: the quality table, and target/eval/report.html
 	@files=$$(ls $(DATA)/*.jsonl $(DATA)/*.jsonl.gz 2>/dev/null || true); \
 	if [ -z "$$files" ]; then echo "no rows in $(DATA); name a folder of labelled rows: make eval DATA=FOLDER"; exit 1; fi; \
-	$(DEMUR) eval $$files $(ARGS)
+	mkdir -p target/eval; \
+	$(DEMUR) eval $$files --guard-timeout 60s --report target/eval/report.html --report target/eval/report.json $(ARGS)
 
 fuzz: tools ## Run the property tests with many cases (CASES=20000)
 	$(say) "running the property tests with $(CASES) cases each"
@@ -99,6 +115,13 @@ $(VENV)/.ready: tests/sdk/requirements.txt | python-tools
 	@rm -rf $(VENV)
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(TRAIN_VENV)/.ready: models/train/requirements.txt | python-tools
+	$(say) "making $(TRAIN_VENV) for training and benchmarks"
+	@rm -rf $(TRAIN_VENV) && mkdir -p $(TRAIN_VENV)
+	@python3 -m venv $(TRAIN_VENV)
+	@$(TRAIN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # Only the one program out of Debian's package: no service is installed. Without it its tests are skipped, in CI they fail.

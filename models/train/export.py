@@ -1,4 +1,5 @@
-"""Writes what ships: float16 weights with the calibration folded in, byte-wide word embeddings, tokenizer, config, hashes."""
+"""Writes what ships, with the calibration folded in: the matrices that serving multiplies in int8 anyway as bytes with a scale for
+each row, the rest in float16; tokenizer, config, hashes."""
 
 import argparse
 import hashlib
@@ -11,7 +12,15 @@ from safetensors.torch import load_file, save_file
 
 from data import HEADS
 
-WORDS = "embeddings.word_embeddings"
+
+def quantised(matrix):
+    """(bytes, scale of each row): the value is (byte - 128) * scale."""
+    scale = (matrix.abs().amax(1) / 127).clamp(min=1e-8)
+    return ((matrix / scale[:, None]).round() + 128).to(torch.uint8), scale.float()
+
+
+def is_quantised(name, tensor):
+    return tensor.dim() == 2 and (name.startswith("encoder.layer.") or "word_embeddings" in name)
 
 
 def main():
@@ -32,11 +41,12 @@ def main():
         b = torch.tensor([platt[head][1] for head in HEADS])
         tensors["classifier.weight"] = tensors["classifier.weight"] * a[:, None]
         tensors["classifier.bias"] = tensors["classifier.bias"] * a + b
-    words = tensors.pop(WORDS + ".weight")
-    scale = (words.abs().amax(1) / 127).clamp(min=1e-8)
-    small = {k: v.half().contiguous() for k, v in tensors.items()}
-    small[WORDS + ".weight"] = ((words / scale[:, None]).round() + 128).to(torch.uint8)
-    small[WORDS + ".scale"] = scale.float()
+    small = {}
+    for name, tensor in tensors.items():
+        if is_quantised(name, tensor):
+            small[name], small[name.removesuffix(".weight") + ".scale"] = quantised(tensor)
+        else:
+            small[name] = tensor.half().contiguous()
     # Logits are what calibration fixed: the last layer stays exact.
     for name in ("classifier.weight", "classifier.bias"):
         small[name] = tensors[name].float().contiguous()

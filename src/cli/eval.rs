@@ -1,17 +1,19 @@
 //! `demur eval`: scores labelled rows against a policy.
 
 use std::{
+    collections::BTreeMap,
     io::{IsTerminal, stderr},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::guard::GuardArgs;
 use crate::{
-    eval::{Figures, Report, Rows, judge_all},
+    eval::{Book, Chapter, Figures, Line, Outcome, Report, Rows, Tax, judge_all, page, table},
     guard::Guard,
 };
 
@@ -47,6 +49,21 @@ pub(super) struct Args {
     /// Print one JSON object for each file
     #[arg(long)]
     json: bool,
+
+    /// Write a report with pictures, the worst mistakes and the alignment tax: a page (.html) or data (.json)
+    #[arg(long, value_name = "FILE", value_parser = report_path)]
+    report: Vec<PathBuf>,
+
+    /// Show the texts of the worst mistakes in reports; else they stand there by name and line
+    #[arg(long)]
+    show_texts: bool,
+}
+
+fn report_path(path: &str) -> Result<PathBuf, String> {
+    match Path::new(path).extension().and_then(|extension| extension.to_str()) {
+        Some("html" | "json") => Ok(path.into()),
+        _ => Err("expected a name that ends in .html or .json".to_owned()),
+    }
 }
 
 /// Runs the command.
@@ -54,18 +71,51 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = args.guard.load()?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (mut files, mut chapters) = (BTreeMap::new(), Vec::new());
     for file in &args.files {
-        let report = runtime.block_on(report(loaded.guard(), file, args, cores))?;
+        let (report, outcomes) = runtime.block_on(report(loaded.guard(), file, args, cores))?;
         if args.json {
             anstream::println!("{}", serde_json::to_string(&report)?);
         } else {
             print(&report);
         }
+        chapters.push(Chapter::new(report, args.show_texts));
+        files.insert(stem(file), outcomes);
+    }
+    let quality = table(&files);
+    if !args.json {
+        print_quality(&quality);
+    }
+    if !args.report.is_empty() {
+        let tax = Tax::new(files.values().flatten());
+        let policy = loaded.guard().policy().id().to_string();
+        write(&Book { policy, quality, tax, files: chapters }, &args.report)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn report(guard: &Arc<Guard>, file: &Path, args: &Args, cores: usize) -> anyhow::Result<Report> {
+/// The file's name without its endings.
+fn stem(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+fn write(book: &Book, paths: &[PathBuf]) -> anyhow::Result<()> {
+    for path in paths {
+        let is_page = path.extension().is_some_and(|extension| extension == "html");
+        let text = if is_page { page(book)? } else { serde_json::to_string_pretty(book)? };
+        std::fs::write(path, text).with_context(|| format!("can't write `{}`", path.display()))?;
+        anstream::eprintln!("report: {}", path.display());
+    }
+    Ok(())
+}
+
+async fn report(
+    guard: &Arc<Guard>,
+    file: &Path,
+    args: &Args,
+    cores: usize,
+) -> anyhow::Result<(Report, Vec<Outcome>)> {
     // Reading them once more is cheap beside judging them, and gives the bar its length.
     let rows = if stderr().is_terminal() { Rows::open(file)?.count() } else { 0 };
     let bar = ProgressBar::new(rows as u64).with_style(style());
@@ -73,7 +123,7 @@ async fn report(guard: &Arc<Guard>, file: &Path, args: &Args, cores: usize) -> a
     let at_once = args.at_once.unwrap_or(cores);
     let outcomes = judge_all(guard, Rows::open(file)?, at_once, || bar.inc(1)).await?;
     bar.finish_and_clear();
-    Ok(Report::new(&file.display().to_string(), &outcomes, args.threshold))
+    Ok((Report::new(&file.display().to_string(), &outcomes, args.threshold), outcomes))
 }
 
 fn style() -> ProgressStyle {
@@ -114,6 +164,17 @@ fn print(report: &Report) {
         .collect();
     anstream::println!("  actions: {}", actions.join(", "));
     anstream::println!("  latency: p50 {} ms, p99 {} ms\n", number(latency_ms.p50), number(latency_ms.p99));
+}
+
+/// The quality table, where the files are those of it.
+fn print_quality(lines: &[Line]) {
+    for line in lines {
+        let (sign, told) = (if line.up { '≥' } else { '≤' }, if line.is_met() { "met" } else { "missed" });
+        anstream::println!("{:<34} {:.3}   {sign} {:<5} {told}", line.what, line.value, line.bar);
+        for (file, value) in line.parts.iter().filter(|_| line.parts.len() > 1) {
+            anstream::println!("  {file:<32} {value:.3}");
+        }
+    }
 }
 
 fn number(figure: Option<f64>) -> String {

@@ -67,6 +67,10 @@ impl Confusion {
         share(self.hits, self.hits + self.misses)
     }
 
+    pub(super) fn precision(self) -> Option<f64> {
+        share(self.hits, self.hits + self.false_alarms)
+    }
+
     pub(super) fn false_positive_rate(self) -> Option<f64> {
         share(self.false_alarms, self.false_alarms + self.passes)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    Label, Outcome,
+    Curves, Label, Outcome,
     figures::{Confusion, auroc, average_precision, percentile, share},
 };
 use crate::verdict::Action;
@@ -19,13 +19,49 @@ pub struct Report {
     pub rows: usize,
     /// For each label that the rows have: how well the scores fit.
     pub signals: BTreeMap<&'static str, Figures>,
+    /// For each kind of harm that rows are labelled with.
+    pub hazards: BTreeMap<&'static str, OfHazard>,
     /// What share of the rows was refused.
     pub refused: Refused,
     /// How often each action was decided.
     pub actions: BTreeMap<&'static str, usize>,
     /// How long judging took.
     pub latency_ms: Latency,
+    /// For each label that the rows have both kinds of: the curves.
+    #[serde(skip)]
+    pub curves: BTreeMap<&'static str, Curves>,
+    /// The harmless rows with the highest scores for harm, and the harmful ones with the lowest.
+    #[serde(skip)]
+    pub wrong: [Vec<Wrong>; 2],
 }
+
+/// Rows of one kind of harm.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct OfHazard {
+    /// How many.
+    pub n: usize,
+    /// The share that was refused.
+    pub refused: f64,
+    /// The share with a score for harm from the threshold on.
+    pub recall: f64,
+    /// The share with a score for this very hazard from one half on.
+    pub named: f64,
+}
+
+/// A row that scores far from its label.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Wrong {
+    /// Its name.
+    pub id: String,
+    /// Its score.
+    pub score: f32,
+    /// Its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// How many rows are listed of each kind of mistake.
+const WORST: usize = 12;
 
 /// How well scores fit a label. All but the counts are `null` unless there are rows of both kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -73,6 +109,9 @@ impl Report {
     /// The report on what was made of a file's rows.
     pub fn new(file: &str, outcomes: &[Outcome], threshold: f64) -> Self {
         let labels = Label::ALL.iter().enumerate();
+        let curves = labels
+            .clone()
+            .filter_map(|(i, label)| Some((label.as_str(), Curves::new(&scored(outcomes, i))?)));
         let signals =
             labels.filter_map(|(i, label)| Some((label.as_str(), Figures::new(outcomes, i, threshold)?)));
         let refused = |of: Option<bool>| {
@@ -94,6 +133,9 @@ impl Report {
             file: file.to_owned(),
             rows: outcomes.len(),
             signals: signals.collect(),
+            hazards: hazards(outcomes, threshold),
+            curves: curves.collect(),
+            wrong: [worst(outcomes, false), worst(outcomes, true)],
             refused: Refused { all: refused(None), harmful: refused(Some(true)), safe: refused(Some(false)) },
             actions,
             latency_ms: Latency { p50: percentile(&times, 0.5), p99: percentile(&times, 0.99) },
@@ -101,13 +143,52 @@ impl Report {
     }
 }
 
+/// Scores and labels of the rows that have the label.
+pub(super) fn scored(outcomes: &[Outcome], label: usize) -> Vec<(f64, bool)> {
+    outcomes
+        .iter()
+        .filter_map(|outcome| Some((f64::from(outcome.scores[label]), outcome.labels[label]?)))
+        .collect()
+}
+
+fn hazards(outcomes: &[Outcome], threshold: f64) -> BTreeMap<&'static str, OfHazard> {
+    let mut counts: BTreeMap<&'static str, [usize; 4]> = BTreeMap::new();
+    for outcome in outcomes {
+        for (hazard, score) in outcome.hazards.iter().zip(&outcome.hazard_scores) {
+            let [n, refused, recalled, named] = counts.entry(hazard.as_str()).or_default();
+            *n += 1;
+            *refused += usize::from(outcome.action == Action::Refuse);
+            *recalled += usize::from(f64::from(outcome.scores[0]) >= threshold);
+            *named += usize::from(*score >= 0.5);
+        }
+    }
+    let of = |[n, refused, recalled, named]: [usize; 4]| {
+        let share = |part: usize| part as f64 / n as f64;
+        OfHazard { n, refused: share(refused), recall: share(recalled), named: share(named) }
+    };
+    counts.into_iter().map(|(hazard, counts)| (hazard, of(counts))).collect()
+}
+
+/// The rows whose score for harm is farthest from this label.
+fn worst(outcomes: &[Outcome], label: bool) -> Vec<Wrong> {
+    let mut rows: Vec<&Outcome> =
+        outcomes.iter().filter(|outcome| outcome.labels[0] == Some(label)).collect();
+    rows.sort_by(|a, b| {
+        if label { a.scores[0].total_cmp(&b.scores[0]) } else { b.scores[0].total_cmp(&a.scores[0]) }
+    });
+    let wrong = |outcome: &&Outcome| (outcome.scores[0] >= 0.5) != label;
+    let told = |outcome: &Outcome| Wrong {
+        id: outcome.id.clone(),
+        score: outcome.scores[0],
+        text: Some(outcome.text.clone()),
+    };
+    rows.into_iter().filter(wrong).take(WORST).map(told).collect()
+}
+
 impl Figures {
     /// The figures for a label; `None` when no row has it.
     fn new(outcomes: &[Outcome], label: usize, threshold: f64) -> Option<Self> {
-        let scored: Vec<(f64, bool)> = outcomes
-            .iter()
-            .filter_map(|outcome| Some((f64::from(outcome.scores[label]), outcome.labels[label]?)))
-            .collect();
+        let scored = scored(outcomes, label);
         let positives = scored.iter().filter(|(_, positive)| *positive).count();
         let both = positives > 0 && positives < scored.len();
         let confusion = Confusion::at(&scored, threshold);

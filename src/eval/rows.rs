@@ -84,6 +84,12 @@ pub struct Row {
     toxic: Option<Bit>,
     #[serde(default)]
     refusal: Option<Bit>,
+    /// Kinds of harm, by Demur's names; others are of no interest.
+    #[serde(default)]
+    hazards: Option<Vec<String>>,
+    /// What it is called in a report; the file's name and its line where it has none.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// A label's value: `0` or `1`, `false` or `true`.
@@ -107,6 +113,11 @@ impl Row {
     pub fn labels(&self) -> [Option<bool>; Label::ALL.len()] {
         [self.harmful, self.jailbreak, self.injection, self.toxic, self.refusal]
             .map(|bit| bit.map(|bit| bit.0))
+    }
+
+    /// The kinds of harm it is labelled with.
+    pub fn hazards(&self) -> Vec<Hazard> {
+        self.hazards.iter().flatten().filter_map(|name| name.parse().ok()).collect()
     }
 
     /// What the guard judges: a question, an answer to the context, or a tool's result beside the task.
@@ -193,7 +204,12 @@ impl Iterator for Rows {
             if line.trim().is_empty() {
                 continue;
             }
-            return Some(serde_json::from_str(&line).map_err(|error| {
+            let row = serde_json::from_str::<Row>(&line);
+            let place = || {
+                let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+                Some(format!("{name}:{}", self.line))
+            };
+            return Some(row.map(|row| Row { id: row.id.clone().or_else(place), ..row }).map_err(|error| {
                 let (column, text) = (error.column(), error.to_string());
                 // The parser counts lines of its own.
                 let reason = text.split(" at line ").next().unwrap_or_default().to_owned();

@@ -104,6 +104,7 @@ async fn a_report_has_its_shape() {
                 "toxicity": {"n": 2, "positives": 1, "auroc": 1.0, "auprc": 1.0, "threshold": 0.5, "f1": 1.0, "recall": 1.0, "fpr": 0.0},
                 "refusal": {"n": 1, "positives": 0, "auroc": null, "auprc": null, "threshold": 0.5, "f1": null, "recall": null, "fpr": null},
             },
+            "hazards": {"cyber": {"n": 1, "refused": 1.0, "recall": 1.0, "named": 0.0}},
             "refused": {"all": 0.5, "unsafe": 1.0, "safe": 0.0},
             "actions": {"allow": 1, "log": 0, "review": 0, "warn": 1, "steer": 0, "redact": 0, "refuse": 2},
         });
@@ -143,4 +144,27 @@ fn a_row_that_is_none_is_told_by_its_place() {
         let error = Rows::open(&path).unwrap().find_map(Result::err).unwrap().to_string();
         assert!(error.contains(at) && error.contains(says), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_page_shows_rows_by_name_and_their_texts_when_asked() {
+    let (_folder, path) = file("openai_moderation.jsonl", &ROWS);
+    let outcomes = judge_all(&guard(), Rows::open(&path).unwrap(), 2, || ()).await.unwrap();
+    let missed = Outcome { scores: [0.1; Label::ALL.len()], ..outcomes[0].clone() };
+    let outcomes = [outcomes, vec![missed]].concat();
+    let book = |with_texts| Book {
+        policy: "test".to_owned(),
+        quality: table(&[("openai_moderation".to_owned(), outcomes.clone())].into()),
+        tax: Tax::new(outcomes.iter()),
+        files: vec![Chapter::new(Report::new("openai_moderation", &outcomes, 0.5), with_texts)],
+    };
+    let (without, with) = (page(&book(false)).unwrap(), page(&book(true)).unwrap());
+    assert!(without.contains("openai_moderation.jsonl:1") && !without.contains("do zork"), "{without}");
+    assert!(with.contains("do zork") && with.contains("<polyline"), "{with}");
+    let book = book(false);
+    assert_eq!((book.quality.len(), book.quality[0].what), (1, "prompt harm, AUPRC"));
+    assert_eq!(
+        (book.tax.harmless, book.tax.harmful, book.tax.refused, book.tax.passed),
+        (2, 3, Some(0.0), Some(0.0))
+    );
 }

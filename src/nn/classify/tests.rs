@@ -75,7 +75,7 @@ impl Harness {
 
     /// Lets one pass run; how many windows it had.
     fn pass(&self) -> usize {
-        let windows = self.passes.recv().unwrap();
+        let windows = self.passes.recv_timeout(Duration::from_secs(20)).expect("there is a pass");
         self.go.send(()).unwrap();
         windows
     }
@@ -105,7 +105,8 @@ fn texts_that_wait_share_a_pass_and_known_ones_need_none() {
     assert!(matches!(h.classifier.submit(text("b"), soon()).unwrap(), Answer::Known(_)));
     assert_eq!(h.classifier.counters.cached.get(), 2);
     let other = Text { kind: 1, ..text("b") };
-    assert!(matches!(h.classifier.submit(other, soon()).unwrap(), Answer::Coming(_)), "another role");
+    let answer = h.classifier.submit(other, soon()).unwrap();
+    assert!(matches!(answer, Answer::Coming(_)), "another role");
     h.pass();
 }
 

@@ -102,9 +102,14 @@ impl Tensors {
         Ok(tensor)
     }
 
-    /// A tensor of that shape in float32.
+    /// A tensor of that shape in float32. Bytes stand for `(byte - 128) * scale` of their row.
     pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let tensor = self.raw(name, shape)?.to_dtype(DType::F32)?;
+        let raw = self.raw(name, shape)?;
+        let mut tensor = raw.to_dtype(DType::F32)?;
+        if raw.dtype() == DType::U8 {
+            let scales = self.get(&scale_of(name), &shape[..1])?;
+            tensor = tensor.affine(1.0, -128.0)?.broadcast_mul(&scales.unsqueeze(1)?)?;
+        }
         // The sum of finite numbers as large as weights are is finite.
         let sum = tensor.abs()?.sum_all()?.to_scalar::<f32>()?;
         ensure!(sum.is_finite(), "the weights' `{name}` holds a number that is none (NaN or infinite)");
@@ -123,7 +128,12 @@ impl Tensors {
         if words.dtype() != DType::U8 {
             return Ok(Table::Floats(self.floats(NAME, shape)?));
         }
-        let scales = self.floats("embeddings.word_embeddings.scale", &shape[..1])?;
+        let scales = self.floats(&scale_of(NAME), &shape[..1])?;
         Ok(Table::Bytes(words.flatten_all()?.to_vec1()?, scales))
     }
+}
+
+/// The tensor of the scales of a tensor of bytes.
+fn scale_of(name: &str) -> String {
+    format!("{}.scale", name.strip_suffix(".weight").unwrap_or(name))
 }

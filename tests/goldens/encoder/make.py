@@ -21,9 +21,9 @@ from model import Guard  # noqa: E402
 def shipped(folder: Path):
     config = json.loads((folder / "config.json").read_text())
     tensors = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
-    words = "embeddings.word_embeddings."
-    if words + "scale" in tensors:
-        tensors[words + "weight"] = (tensors[words + "weight"] - 128) * tensors.pop(words + "scale")[:, None]
+    for name in [n for n in tensors if n.endswith(".scale")]:
+        weight = name.removesuffix("scale") + "weight"
+        tensors[weight] = (tensors[weight] - 128) * tensors.pop(name)[:, None]
     model = Guard(config)
     model.load_state_dict({ours: tensors[theirs] for ours, theirs in model.names()})
     return model.eval(), Encoder(folder, config), config
