@@ -20,6 +20,7 @@ RUN demur models pull
 # Slim rather than distroless: the health check needs a shell. TLS roots are in the binary.
 FROM debian:bookworm-slim AS gateway
 COPY --from=build /usr/local/bin/demur /usr/local/bin/demur
+COPY models/guard /usr/share/demur/models/guard
 WORKDIR /opt/demur
 # A container's own loopback can't be reached from outside. Publish 9090 to operators only.
 ENV DEMUR_LISTEN=0.0.0.0:8080 DEMUR_OPS_LISTEN=0.0.0.0:9090 DEMUR_LOG_FORMAT=json
