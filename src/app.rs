@@ -1,5 +1,6 @@
 //! Construction, reload and drain: everything is put together here, in one order, and taken down here.
 
+mod checkpoints;
 mod guards;
 mod model;
 mod reload;
@@ -25,6 +26,7 @@ use crate::{
         local::{Local, LocalConfig},
     },
 };
+pub use checkpoints::checkpoints;
 pub use model::guard_model;
 pub use rules::{Loader, find};
 pub use signals::stop;
@@ -50,6 +52,9 @@ impl App {
         let keys = Keys::new(&config.keys)?;
         let mut detectors = Detectors::builtin();
         let model = guard_model(&config.guard_model, &metrics)?;
+        for checkpoint in checkpoints(&config.guard_model.models, &metrics)? {
+            detectors.add(checkpoint)?;
+        }
         for settings in &config.guards {
             detectors.push(guards::guard(settings, model.as_ref(), &metrics)?);
         }

@@ -47,6 +47,21 @@ impl Detectors {
         self.0.push(detector);
     }
 
+    /// Adds another one whose name comes from a file.
+    ///
+    /// # Errors
+    /// The name is that of a detector of Demur's own, or of the policies' own signals.
+    pub fn add(&mut self, detector: Arc<dyn Detector>) -> Result<(), NameTaken> {
+        let name = detector.name();
+        let prefix = format!("{name}.");
+        let policies = ["pattern", "list"].contains(&name);
+        if policies || self.signals().iter().any(|signal| signal.name.starts_with(&prefix)) {
+            return Err(NameTaken(name));
+        }
+        self.push(detector);
+        Ok(())
+    }
+
     /// Whether there is a detector of that name.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|detector| detector.name() == name)
@@ -67,6 +82,11 @@ impl Detectors {
         Catalog { signals: self.signals(), replies, notices }
     }
 }
+
+/// A classifier is called like something that Demur has.
+#[derive(Debug, thiserror::Error)]
+#[error("a classifier can't be called `{0}`: Demur's own signals are called so")]
+pub struct NameTaken(&'static str);
 
 /// From which score on a finding is counted in `demur_findings_total`.
 const COUNTED: f32 = 0.5;

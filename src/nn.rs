@@ -2,6 +2,7 @@
 //! knows `tokenizers`; nothing here knows of HTTP, policies or verdicts.
 
 pub mod chat;
+pub mod checkpoint;
 pub mod classify;
 pub mod encoder;
 mod generate;

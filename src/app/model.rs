@@ -32,18 +32,26 @@ pub fn guard_model(
     let english = start(&folder, settings.threads, metrics)?;
     let other = folder.join(OTHER_LANGUAGES);
     let other = other.is_dir().then(|| start(&other, settings.threads, metrics)).transpose()?;
-    Ok(Some(Arc::new(Classifier::new(english, other))))
+    Ok(Some(Arc::new(Classifier::guard(english, other))))
 }
 
 fn start(folder: &Path, threads: usize, metrics: &Metrics) -> anyhow::Result<Model> {
     let encoder =
         Encoder::load(folder, Engine::Fast, threads).with_context(|| "the guard model can't be loaded")?;
-    let heads = encoder.config().heads.clone();
+    // A head that is none of Demur's is of no interest.
+    let senses = encoder.config().heads.iter().map(|head| head.parse().ok()).collect();
     tracing::info!(model = encoder.config().name, hash = encoder.digest().short(), "guard model loaded");
+    Ok(Model::new(worker(encoder, metrics)?, senses))
+}
+
+/// The thread of a network.
+pub(super) fn worker(
+    network: impl classify::Network + 'static,
+    metrics: &Metrics,
+) -> anyhow::Result<classify::Classifier> {
     let counters = Counters {
         cached: metrics.guard_model_cached.clone(),
         pass_tokens: metrics.guard_model_pass_tokens.clone(),
     };
-    let worker = classify::Classifier::start(encoder, Limits::default(), counters)?;
-    Ok(Model::new(worker, &heads))
+    classify::Classifier::start(network, Limits::default(), counters)
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    app::{Loader, guard_model},
+    app::{Loader, checkpoints, guard_model},
     config,
     gateway::Rules,
     guard::{Detectors, Guard, Limits},
@@ -49,6 +49,9 @@ impl ModelArgs {
     /// What looks at texts: the built-in detectors, and the model.
     pub(super) fn detectors(&self, metrics: &Metrics) -> anyhow::Result<Detectors> {
         let mut detectors = Detectors::builtin();
+        for checkpoint in checkpoints(&self.models, metrics)? {
+            detectors.add(checkpoint)?;
+        }
         let settings = config::GuardModel {
             folder: self.guard_model.clone(),
             models: self.models.clone(),

@@ -1,4 +1,5 @@
-//! The guard model as a detector: every segment, every reading of it, judged in its role and with what it answers.
+//! A network in this process as a detector, the guard model before all: every segment, every reading of it, judged in
+//! its role and with what it answers.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,29 +24,34 @@ const FLOOR: f32 = 0.05;
 /// A network with the signals of its heads.
 pub struct Model {
     worker: Worker,
-    /// Of each head, and whether it is told however low.
-    signals: Vec<(Arc<str>, bool)>,
+    /// What each head says, where it is of interest.
+    senses: Vec<Option<Sense>>,
 }
 
 impl Model {
-    /// The thread that runs a network, and the names of the network's heads.
-    pub fn new(worker: Worker, heads: &[String]) -> Self {
-        let is_hazard = |head: &String| head.parse::<Sense>().is_ok_and(|sense| sense.hazard().is_some());
-        let signal = |head: &String| (Arc::from(format!("{NAME}.{head}")), !is_hazard(head));
-        Self { worker, signals: heads.iter().map(signal).collect() }
+    /// The thread that runs a network, and what each of its heads says.
+    pub fn new(worker: Worker, senses: Vec<Option<Sense>>) -> Self {
+        Self { worker, senses }
     }
 }
 
-/// The guard model.
+/// A network as a detector, or two: one for English and one for every other language.
 pub struct Classifier {
+    namespace: Namespace,
     english: Model,
     other: Option<Model>,
 }
 
 impl Classifier {
-    /// A detector that judges by one network, or what is not English by another.
-    pub fn new(english: Model, other: Option<Model>) -> Self {
-        Self { english, other }
+    /// The guard model, which judges by one network, or what is not English by another.
+    pub fn guard(english: Model, other: Option<Model>) -> Self {
+        Self { namespace: Namespace::new(NAME, Sense::all()), english, other }
+    }
+
+    /// Another network, whose signals are called by its name.
+    pub fn named(name: &'static str, model: Model) -> Self {
+        let senses = model.senses.iter().copied().flatten();
+        Self { namespace: Namespace::new(name, senses), english: model, other: None }
     }
 
     /// The network that reads the text's language.
@@ -67,35 +73,35 @@ impl Classifier {
                 asked.push((i, view, model, answer.map_err(|_| FailureReason::Overloaded)?));
             }
         }
-        let mut best: BTreeMap<(usize, &Arc<str>), Finding> = BTreeMap::new();
+        let mut best: BTreeMap<(usize, Sense), Finding> = BTreeMap::new();
         for (segment, view, model, answer) in asked {
-            for ((signal, always), (score, bytes)) in model.signals.iter().zip(&*scores(answer).await?) {
-                let told = *always || *score >= FLOOR;
-                let known = best.get(&(segment, signal)).is_some_and(|finding| finding.score >= *score);
+            for (sense, (score, bytes)) in model.senses.iter().zip(&*self.scores(answer).await?) {
+                let Some(sense) = *sense else { continue };
+                let told = *score >= FLOOR || sense.hazard().is_none();
+                let known = best.get(&(segment, sense)).is_some_and(|finding| finding.score >= *score);
                 if told && !known {
                     let span = Some(view.map.to_original(bytes));
-                    let finding =
-                        Finding { signal: signal.clone(), detector: NAME, score: *score, segment, span };
-                    best.insert((segment, signal), finding);
+                    let finding = self.namespace.finding(sense, *score, segment, span);
+                    best.extend(finding.map(|finding| ((segment, sense), finding)));
                 }
             }
         }
         Ok(best.into_values().collect())
     }
-}
 
-async fn scores(answer: Answer) -> Result<Scores, FailureReason> {
-    match answer {
-        Answer::Known(scores) => Ok(scores),
-        Answer::Coming(receiver) => match receiver.await {
-            Ok(Ok(scores)) => Ok(scores),
-            Ok(Err(Unjudged::Late)) => Err(FailureReason::Late),
-            Ok(Err(Unjudged::Failed(error))) => {
-                tracing::error!(error, "the guard model failed");
-                Err(FailureReason::Error)
-            }
-            Err(_) => Err(FailureReason::Error),
-        },
+    async fn scores(&self, answer: Answer) -> Result<Scores, FailureReason> {
+        match answer {
+            Answer::Known(scores) => Ok(scores),
+            Answer::Coming(receiver) => match receiver.await {
+                Ok(Ok(scores)) => Ok(scores),
+                Ok(Err(Unjudged::Late)) => Err(FailureReason::Late),
+                Ok(Err(Unjudged::Failed(error))) => {
+                    tracing::error!(detector = self.namespace.detector(), error, "a network failed");
+                    Err(FailureReason::Error)
+                }
+                Err(_) => Err(FailureReason::Error),
+            },
+        }
     }
 }
 
@@ -128,11 +134,11 @@ pub fn signals() -> Vec<SignalInfo> {
 
 impl Detector for Classifier {
     fn name(&self) -> &'static str {
-        NAME
+        self.namespace.detector()
     }
 
     fn signals(&self) -> Vec<SignalInfo> {
-        signals()
+        self.namespace.infos()
     }
 
     fn detect<'a>(&'a self, task: &'a Task) -> Detecting<'a> {

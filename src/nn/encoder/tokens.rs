@@ -2,7 +2,7 @@
 
 use std::{ops::Range, path::Path};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use tokenizers::Tokenizer;
 
 use super::{Config, Window};
@@ -46,6 +46,19 @@ impl Tokens {
             .map_err(|error| anyhow!("`{}` is no tokenizer: {error}", path.display()))?;
         let (cls, sep, window, stride) = (config.cls, config.sep, config.window, config.stride);
         Ok(Self { tokenizer, cls, sep, window, stride, context: config.context_type() })
+    }
+
+    /// The tokenizer of a model that reads one text and nothing beside it; what begins and ends a window is what the
+    /// tokenizer puts around an empty text.
+    pub(in crate::nn) fn plain(path: &Path, window: usize, stride: usize) -> Result<Self> {
+        let tokenizer = Tokenizer::from_file(path)
+            .map_err(|error| anyhow!("`{}` is no tokenizer: {error}", path.display()))?;
+        let around = tokenizer.encode("", true).map_err(|error| anyhow!("the tokenizer failed: {error}"))?;
+        let [cls, sep] = around.get_ids() else {
+            bail!("`{}` puts {} tokens around a text, expected are 2", path.display(), around.get_ids().len())
+        };
+        let (cls, sep) = (*cls, *sep);
+        Ok(Self { tokenizer, cls, sep, window, stride, context: u8::MAX })
     }
 
     /// Cuts a passage into windows that overlap and together show all of it: `<cls> [context <sep>] text <sep>`. The

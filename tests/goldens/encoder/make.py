@@ -31,7 +31,7 @@ def shipped(folder: Path):
 
 def main():
     says = re.findall(r'say: "((?:[^"\\]|\\.)+)"', (ROOT / "policies/patterns.yaml").read_text())
-    says = [json.loads(f'"{s}"') for s in says if "\\x" not in s]
+    says = [json.loads(f'"{s}"') for s in says if "\\" not in s]
     step = max(1, len(says) // 100)
     chosen = says[::step][:99] + [" ".join(says[:60])]
     out = []
