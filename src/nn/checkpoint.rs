@@ -129,10 +129,14 @@ impl Body {
                 let model = distilbert::DistilBertModel::load(weights.pp("distilbert"), &parse(&config)?)?;
                 Self::DistilBert { model, before, classifier }
             }
-            "modernbert" => Self::ModernBert(modernbert::ModernBertForSequenceClassification::load(
-                weights,
-                &parse(&config)?,
-            )?),
+            "modernbert" => {
+                // One name in transformers, another in older checkpoints.
+                if config["layer_norm_eps"].is_null() {
+                    config["layer_norm_eps"] = config["norm_eps"].clone();
+                }
+                let config = parse(&config)?;
+                Self::ModernBert(modernbert::ModernBertForSequenceClassification::load(weights, &config)?)
+            }
             "deberta-v2" => {
                 // Defaults of transformers' DebertaV2Config, which it does not write out.
                 for (name, value) in [("pooler_dropout", 0.0.into()), ("pooler_hidden_act", "gelu".into())] {

@@ -51,7 +51,9 @@ async fn an_oversize_body_is_refused_by_its_size() {
 #[tokio::test]
 async fn a_line_of_megabytes_is_judged_off_the_async_threads() {
     let model = Model::start(Script::Say("ok".into())).await;
+    // A network reads some ten thousand tokens a second; this is for what reads megabytes.
     let app = TestApp::with(&model, |settings| {
+        settings.policy = Some("patterns".to_owned());
         settings.max_body = Some("8MiB".parse().unwrap());
         settings.guard_timeout = Some("60s".parse().unwrap());
     })
@@ -72,6 +74,24 @@ async fn a_guard_that_is_late_fails_closed_and_says_so() {
     assert_eq!(reply.header("x-demur-verdict"), "refuse");
     assert!(reply.header("x-demur-rules").contains("guard-unavailable"));
     assert!(model.bodies().is_empty());
+}
+
+/// Odd texts get a verdict, in time.
+#[tokio::test]
+async fn texts_that_are_none_are_judged_in_time() {
+    let model = Model::start(Script::Say("ok".into())).await;
+    let app = TestApp::before(&model).await;
+    let megabyte = "lorem ipsum dolor ".repeat(60_000);
+    let surrogates = r#"{"model": "any", "messages": [{"role": "user", "content": "a \ud800 b \udc00"}]}"#;
+    for text in ["", " \n\t ", "😀😀😀😀", "a\u{0}b", "Привет 你好 مرحبا שלום hello", &megabyte]
+    {
+        let started = std::time::Instant::now();
+        let reply = app.ask(text).await;
+        assert!(["allow", "steer", "refuse"].contains(&reply.header("x-demur-verdict")), "{}", reply.text);
+        assert!(started.elapsed() < std::time::Duration::from_secs(10), "{} bytes", text.len());
+    }
+    let reply = app.raw(surrogates).await;
+    assert!(reply.status == 200 || reply.status == 400, "{}", reply.text);
 }
 
 #[tokio::test]
