@@ -1,0 +1,34 @@
+"""What each threshold on harm costs and finds on the rows kept aside: the table that the default policy's thresholds are chosen by."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from calibrate import BENIGN
+from data import HEADS, load
+from judge import Judge
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__)
+    here = Path(__file__).parent
+    args.add_argument("--weights", type=Path, required=True)
+    args.add_argument("--start", type=Path, required=True)
+    args.add_argument("--data", type=Path, default=here / "../../../shared/data/train")
+    args = args.parse_args()
+    _, aside = load(args.data)
+    p = torch.sigmoid(Judge(args.weights, args.start).logits(aside)).numpy()
+    benign = np.array([r.source in BENIGN or r.about in ("B", "J0") for r in aside])
+    for head in HEADS[:5]:
+        label = np.array([r.labels.get(head, -1) for r in aside])
+        score = p[:, HEADS.index(head)]
+        print(f"{head}: {(label == 1).sum()} positive, {(label == 0).sum()} negative, {benign.sum()} benign")
+        for t in (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97):
+            hit = score >= t
+            print(f"  {t:.2f}  recall {hit[label == 1].mean():.3f}  false positives {hit[label == 0].mean():.4f}  of benign {hit[benign].mean():.4f}")
+
+
+if __name__ == "__main__":
+    main()
