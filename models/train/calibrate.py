@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data import HEADS, load
+from data import HAZARDS, HEADS, load
 from evaluate import auroc
+from hazards import UNTICKED
 from judge import Judge
 
 # Benign traffic: ordinary chat, questions and instructions of many kinds.
@@ -20,8 +21,9 @@ BENIGN = {"gpteacher", "self_instruct_seed", "coconot_contrast", "zh_extra_quest
           "awesome_chatgpt_prompts", "open_questions", "clinc_oos", "hwu64", "cyberseceval_instruct"}
 
 
-def platt(logit, label, weight, steps=200):
-    """a, b by Newton's method on the weighted logistic loss with a weak pull towards a = 1."""
+def platt(logit, label, weight, steps=100):
+    """a, b by Newton's method, with steps halved until they help, on the weighted logistic loss with a weak pull towards a = 1."""
+    loss = lambda a, b: (weight * np.logaddexp(0, np.where(label > 0, -1, 1) * (a * logit + b))).sum() + (a - 1) ** 2 / 2
     a, b = 1.0, 0.0
     for _ in range(steps):
         p = 1 / (1 + np.exp(-(a * logit + b)))
@@ -29,6 +31,8 @@ def platt(logit, label, weight, steps=200):
         v = weight * p * (1 - p)
         h = np.array([[(v * logit * logit).sum() + 1, (v * logit).sum()], [(v * logit).sum(), v.sum() + 1e-6]])
         step = np.linalg.solve(h, g)
+        while loss(a - step[0], b - step[1]) > loss(a, b) and np.abs(step).max() > 1e-6:
+            step = step / 2
         a, b = a - step[0], b - step[1]
         if np.abs(step).max() < 1e-6:
             break
@@ -57,7 +61,9 @@ def main():
     for j, head in enumerate(HEADS):
         keep = [i for i, r in enumerate(aside) if r.labels.get(head) is not None]
         y = np.array([aside[i].labels[head] for i in keep], float)
-        w = np.array([aside[i].weight for i in keep])
+        # A hazard that was not ticked on a harmful row may be true all the same.
+        implied = lambda i: head in HAZARDS and aside[i].labels[head] == 0 and aside[i].labels.get("harm") == 1
+        w = np.array([aside[i].weight * (UNTICKED if implied(i) else 1.0) for i in keep])
         z = logits[keep, j]
         if y.sum() < 8:
             result["platt"][head] = [1.0, 0.0]

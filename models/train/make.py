@@ -30,6 +30,7 @@ def main():
         if not weights.exists():
             run("train.py", "--data", args.data, "--work", args.work, "--start", start, "--name", name, "--seed", 6 + n, *before, *how)
     cal = weights.with_name("calibration.json")
+    run("hazards.py", "--data", args.data, "--weights", weights, "--start", args.work / "start" / start)
     run("calibrate.py", "--data", args.data, "--weights", weights, "--start", args.work / "start" / start, "--out", cal)
     run("export.py", "--weights", weights, "--start", args.work / "start" / start, "--calibration", cal,
         "--name", f"demur-guard-{args.network}", "--out", args.work / folder)

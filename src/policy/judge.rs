@@ -6,7 +6,7 @@ use std::{ops::Range, sync::Arc};
 use super::{Policy, Rule, condition::Facts};
 use crate::{
     message::{Direction, Segment},
-    verdict::{Action, Failure, Finding, Mode, NoticeAt, OnFailure, Redaction, RuleHit, Verdict},
+    verdict::{Action, Failure, Finding, Hazard, Mode, NoticeAt, OnFailure, Redaction, RuleHit, Verdict},
 };
 
 /// The rule that stands in a verdict when a detector failed and the policy is closed to that.
@@ -56,10 +56,13 @@ impl Policy {
         if failures.iter().any(|(_, outcome)| *outcome == OnFailure::Closed) {
             hits.push(self.unavailable());
         }
-        // Strongest first; within an action those that say what it is about, then the id decides, not the place in a file.
+        // Strongest first. Within an action someone in need comes before all else, since the first one chooses the words
+        // of the reply; then those that say what they are about; then the id decides, not the place in a file.
+        let not_in_need = |hit: &RuleHit| hit.hazard != Some(Hazard::SuicideSelfHarm);
         let unnamed = |hit: &RuleHit| hit.hazard.is_none() && hit.reply.is_none();
         hits.sort_by(|a, b| {
-            b.action.cmp(&a.action).then(unnamed(a).cmp(&unnamed(b))).then_with(|| a.rule.cmp(&b.rule))
+            let by_action = b.action.cmp(&a.action).then(not_in_need(a).cmp(&not_in_need(b)));
+            by_action.then(unnamed(a).cmp(&unnamed(b))).then_with(|| a.rule.cmp(&b.rule))
         });
         let strongest = |enforced_only: bool| {
             let hits = hits.iter().filter(|hit| !enforced_only || hit.mode == Mode::Enforce);

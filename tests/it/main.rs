@@ -3,6 +3,7 @@
 
 mod chat;
 mod guards;
+mod harm;
 mod hostile;
 mod life;
 mod stream;
