@@ -134,6 +134,13 @@ impl Body {
                 if config["layer_norm_eps"].is_null() {
                     config["layer_norm_eps"] = config["norm_eps"].clone();
                 }
+                // candle reads the numbers of labels as text, and without them no classifier.
+                if let Some(labels) = config["label2id"].as_object_mut() {
+                    labels
+                        .values_mut()
+                        .filter(|id| id.is_number())
+                        .for_each(|id| *id = id.to_string().into());
+                }
                 let config = parse(&config)?;
                 Self::ModernBert(modernbert::ModernBertForSequenceClassification::load(weights, &config)?)
             }
