@@ -46,10 +46,10 @@ struct Common {
 }
 
 enum Body {
-    Bert { model: bert::BertModel, pooler: Linear, classifier: Linear },
-    DistilBert { model: distilbert::DistilBertModel, before: Linear, classifier: Linear },
-    ModernBert(modernbert::ModernBertForSequenceClassification),
-    Deberta(debertav2::DebertaV2SeqClassificationModel),
+    Bert { model: Box<bert::BertModel>, pooler: Linear, classifier: Linear },
+    DistilBert { model: Box<distilbert::DistilBertModel>, before: Linear, classifier: Linear },
+    ModernBert(Box<modernbert::ModernBertForSequenceClassification>),
+    Deberta(Box<debertav2::DebertaV2SeqClassificationModel>),
 }
 
 /// A checkpoint, ready to judge.
@@ -120,14 +120,14 @@ impl Body {
                 let pooler = linear(h, h, weights.pp("bert.pooler.dense"))?;
                 let classifier = linear(h, labels, weights.pp("classifier"))?;
                 let model = bert::BertModel::load(weights.pp("bert"), &parse(&config)?)?;
-                Self::Bert { model, pooler, classifier }
+                Self::Bert { model: Box::new(model), pooler, classifier }
             }
             "distilbert" => {
                 let h = hidden("dim")?;
                 let before = linear(h, h, weights.pp("pre_classifier"))?;
                 let classifier = linear(h, labels, weights.pp("classifier"))?;
                 let model = distilbert::DistilBertModel::load(weights.pp("distilbert"), &parse(&config)?)?;
-                Self::DistilBert { model, before, classifier }
+                Self::DistilBert { model: Box::new(model), before, classifier }
             }
             "modernbert" => {
                 // One name in transformers, another in older checkpoints.
@@ -142,7 +142,8 @@ impl Body {
                         .for_each(|id| *id = id.to_string().into());
                 }
                 let config = parse(&config)?;
-                Self::ModernBert(modernbert::ModernBertForSequenceClassification::load(weights, &config)?)
+                let model = modernbert::ModernBertForSequenceClassification::load(weights, &config)?;
+                Self::ModernBert(Box::new(model))
             }
             "deberta-v2" => {
                 // Defaults of transformers' DebertaV2Config, which it does not write out.
@@ -157,7 +158,8 @@ impl Body {
                 let config: debertav2::Config = parse(&config)?;
                 let names = config.id2label.clone();
                 let weights = weights.set_prefix("deberta");
-                Self::Deberta(debertav2::DebertaV2SeqClassificationModel::load(weights, &config, names)?)
+                let model = debertav2::DebertaV2SeqClassificationModel::load(weights, &config, names)?;
+                Self::Deberta(Box::new(model))
             }
             other => bail!(
                 "`model_type` is `{other}`; expected `bert`, `distilbert`, `modernbert` or `deberta-v2` (v3 too)"

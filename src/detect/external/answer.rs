@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    fn read(choice: Value) -> Result<String, Unusable> {
+    fn read(choice: &Value) -> Result<String, Unusable> {
         text(json!({"choices": [choice]}).to_string().as_bytes())
     }
 
@@ -78,7 +78,7 @@ mod tests {
     fn a_whole_answer_is_read() {
         let answer = json!({"message": {"role": "assistant", "content": "\n\nsafe\n", "refusal": null,
             "tool_calls": []}, "finish_reason": "stop", "index": 0});
-        assert_eq!(read(answer).unwrap(), "safe");
+        assert_eq!(read(&answer).unwrap(), "safe");
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
             (json!({"message": {"content": " \n"}, "finish_reason": "stop"}), Unusable::Empty),
             (json!({"finish_reason": "stop"}), Unusable::NoCompletion),
         ] {
-            assert_eq!(read(choice.clone()).unwrap_err(), why, "{choice}");
+            assert_eq!(read(&choice).unwrap_err(), why, "{choice}");
         }
         for body in ["", "safe", "[]", "{}", r#"{"choices": []}"#, r#"{"error": {"message": "safe"}}"#] {
             assert_eq!(text(body.as_bytes()).unwrap_err(), Unusable::NoCompletion, "{body}");
