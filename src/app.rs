@@ -15,9 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{self, Config},
-    detect::classifier,
     gateway::Gateway,
-    guard::Detectors,
     http::{self, Surface, keys::Keys, serve::Drained},
     nn,
     telemetry::Metrics,
@@ -26,8 +24,7 @@ use crate::{
         local::{Local, LocalConfig},
     },
 };
-pub use checkpoints::checkpoints;
-pub use model::guard_model;
+pub use model::detectors;
 pub use rules::{Loader, find};
 pub use signals::stop;
 
@@ -50,16 +47,11 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let keys = Keys::new(&config.keys)?;
-        let mut detectors = Detectors::builtin();
-        let model = guard_model(&config.guard_model, &metrics)?;
-        for checkpoint in checkpoints(&config.guard_model.models, &metrics)? {
-            detectors.add(checkpoint)?;
-        }
+        let (mut detectors, model) = detectors(&config.guard_model, &metrics)?;
         for settings in &config.guards {
             detectors.push(guards::guard(settings, model.as_ref(), &metrics)?);
         }
-        model.into_iter().for_each(|model| detectors.push(model));
-        let has_model = detectors.has(classifier::NAME);
+        let has_model = model.is_some();
         let loader =
             Arc::new(Loader::new(config.rules.clone(), detectors, config.guard, Arc::clone(&metrics)));
         let rules = loader.load()?;

@@ -5,7 +5,7 @@ import random
 import torch
 from tokenizers import Tokenizer
 
-from data import HEADS, HAZARDS, Row
+from data import HEADS, Row
 
 KINDS = {"user": 0, "assistant": 1, "tool": 2, "system": 3, "developer": 3}
 CONTEXT = 4
@@ -76,7 +76,7 @@ def target(row: Row):
     for head in HEADS:
         label = row.labels.get(head)
         weight = 0.0 if label is None else row.weight
-        if head in HAZARDS and label == 0 and row.labels.get("harm") == 1:
+        if row.unticked(head):
             weight *= IMPLIED
         w.append(weight)
     return y, w

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data import HAZARDS, HEADS, load
+from data import HEADS, load
 from evaluate import auroc
 from hazards import UNTICKED
 from judge import Judge
@@ -19,6 +19,10 @@ from judge import Judge
 # Benign traffic: ordinary chat, questions and instructions of many kinds.
 BENIGN = {"gpteacher", "self_instruct_seed", "coconot_contrast", "zh_extra_questions", "xquad_questions", "gsm8k", "medquad_questions",
           "awesome_chatgpt_prompts", "open_questions", "clinc_oos", "hwu64", "cyberseceval_instruct"}
+
+
+def is_benign(row) -> bool:
+    return row.source in BENIGN or row.about in ("B", "J0")
 
 
 def platt(logit, label, weight, steps=100):
@@ -61,9 +65,7 @@ def main():
     for j, head in enumerate(HEADS):
         keep = [i for i, r in enumerate(aside) if r.labels.get(head) is not None]
         y = np.array([aside[i].labels[head] for i in keep], float)
-        # A hazard that was not ticked on a harmful row may be true all the same.
-        implied = lambda i: head in HAZARDS and aside[i].labels[head] == 0 and aside[i].labels.get("harm") == 1
-        w = np.array([aside[i].weight * (UNTICKED if implied(i) else 1.0) for i in keep])
+        w = np.array([aside[i].weight * (UNTICKED if aside[i].unticked(head) else 1.0) for i in keep])
         z = logits[keep, j]
         if y.sum() < 8:
             result["platt"][head] = [1.0, 0.0]
@@ -73,7 +75,7 @@ def main():
         result["platt"][head] = [a, b]
         result["figures"][head] = {"n": len(y), "positives": int(y.sum()), "auroc": round(float(auroc(z, y)), 4), "ece": round(float(ece(p, y)), 4)}
         print(head, [round(a, 3), round(b, 3)], result["figures"][head])
-    benign = [i for i, r in enumerate(aside) if r.source in BENIGN or r.about in ("B", "J0")]
+    benign = [i for i, r in enumerate(aside) if is_benign(r)]
     for head in HEADS[:5]:
         a, b = result["platt"][head]
         p = np.sort(1 / (1 + np.exp(-(a * logits[benign, HEADS.index(head)] + b))))

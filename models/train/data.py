@@ -35,6 +35,10 @@ class Row:
         """A number that stays the same from run to run; rows about one question share it, so that they are kept aside together."""
         return int.from_bytes(hashlib.sha256((self.context or self.text).encode()).digest()[:6], "big")
 
+    def unticked(self, head: str) -> bool:
+        """Whether the head is a hazard that its source did not tick on this harmful row: it may be true all the same."""
+        return head in HAZARDS and self.labels.get(head) == 0 and self.labels.get("harm") == 1
+
     @property
     def aside(self) -> bool:
         """A sixteenth of the rows is never trained on: it calibrates and is looked at for errors."""

@@ -4,13 +4,12 @@ little against it where the row is harmful."""
 
 import argparse
 import json
+import random
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-
-import random
 
 from batch import Encoder, batches, pad
 from data import HAZARDS, HEADS, load

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from calibrate import BENIGN
+from calibrate import is_benign
 from data import HEADS, load
 from judge import Judge
 
@@ -20,7 +20,7 @@ def main():
     args = args.parse_args()
     _, aside = load(args.data)
     p = torch.sigmoid(Judge(args.weights, args.start).logits(aside)).numpy()
-    benign = np.array([r.source in BENIGN or r.about in ("B", "J0") for r in aside])
+    benign = np.array([is_benign(r) for r in aside])
     for head in HEADS[:5]:
         label = np.array([r.labels.get(head, -1) for r in aside])
         score = p[:, HEADS.index(head)]

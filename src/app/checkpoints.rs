@@ -42,7 +42,7 @@ struct Settings {
 ///
 /// # Errors
 /// Which file is wrong, and what was expected.
-pub fn checkpoints(models: &Path, metrics: &Metrics) -> anyhow::Result<Vec<Arc<dyn Detector>>> {
+pub(super) fn checkpoints(models: &Path, metrics: &Metrics) -> anyhow::Result<Vec<Arc<dyn Detector>>> {
     let Ok(entries) = std::fs::read_dir(models) else { return Ok(Vec::new()) };
     let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let mut files: Vec<PathBuf> =

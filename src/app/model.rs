@@ -4,12 +4,14 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 
+use super::checkpoints::checkpoints;
 use crate::{
     config,
     detect::{
         Detector,
         classifier::{Classifier, Model},
     },
+    guard::Detectors,
     nn::{
         classify::{self, Counters, Limits},
         encoder::{Encoder, Engine},
@@ -20,11 +22,29 @@ use crate::{
 /// Beside the model for English, the one for every other language.
 const OTHER_LANGUAGES: &str = "multilingual";
 
+/// What looks at texts without asking anybody: the built-in detectors, classifiers from local folders, and the guard
+/// model, which is given beside them, too.
+///
+/// # Errors
+/// A file of a model is missing, or is not what is expected.
+pub fn detectors(
+    settings: &config::GuardModel,
+    metrics: &Metrics,
+) -> anyhow::Result<(Detectors, Option<Arc<dyn Detector>>)> {
+    let mut detectors = Detectors::builtin();
+    for checkpoint in checkpoints(&settings.models, metrics)? {
+        detectors.add(checkpoint)?;
+    }
+    let model = guard_model(settings, metrics)?;
+    model.iter().for_each(|model| detectors.push(Arc::clone(model)));
+    Ok((detectors, model))
+}
+
 /// The guard model's detector; `None` where the settings say `none`, or name no folder and none is in the usual places.
 ///
 /// # Errors
 /// A file of the model is missing, or is not what was shipped.
-pub fn guard_model(
+fn guard_model(
     settings: &config::GuardModel,
     metrics: &Metrics,
 ) -> anyhow::Result<Option<Arc<dyn Detector>>> {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    app::{Loader, checkpoints, guard_model},
+    app::{self, Loader},
     config,
     gateway::Rules,
     guard::{Detectors, Guard, Limits},
@@ -46,19 +46,14 @@ pub(super) struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// What looks at texts: the built-in detectors, and the model.
+    /// What looks at texts, without guards behind servers.
     pub(super) fn detectors(&self, metrics: &Metrics) -> anyhow::Result<Detectors> {
-        let mut detectors = Detectors::builtin();
-        for checkpoint in checkpoints(&self.models, metrics)? {
-            detectors.add(checkpoint)?;
-        }
         let settings = config::GuardModel {
             folder: self.guard_model.clone(),
             models: self.models.clone(),
             threads: self.guard_threads,
         };
-        guard_model(&settings, metrics)?.into_iter().for_each(|model| detectors.push(model));
-        Ok(detectors)
+        Ok(app::detectors(&settings, metrics)?.0)
     }
 }
 

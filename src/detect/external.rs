@@ -23,7 +23,11 @@ use futures_util::future::{BoxFuture, Either, try_join_all};
 use lru::LruCache;
 use serde_json::{Value, json};
 
-use self::{answer::Unusable, conversation::Question, granite_guardian::Risk};
+use self::{
+    answer::Unusable,
+    conversation::{Question, Turn},
+    granite_guardian::Risk,
+};
 use super::{
     Detected, Detecting, Detector, Task,
     sense::{Namespace, Sense},
@@ -237,10 +241,7 @@ impl External {
         let turns = &query.question.turns;
         let messages: Value = match &self.kind {
             Kind::Judge(prompt) => judge::messages(prompt, turns),
-            _ => turns
-                .iter()
-                .map(|turn| json!({"role": turn.speaker.as_str(), "content": turn.text}))
-                .collect(),
+            _ => turns.iter().map(Turn::message).collect(),
         };
         let mut body = json!({
             "model": self.model,

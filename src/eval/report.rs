@@ -144,9 +144,9 @@ impl Report {
 }
 
 /// Scores and labels of the rows that have the label.
-pub(super) fn scored(outcomes: &[Outcome], label: usize) -> Vec<(f64, bool)> {
+pub(super) fn scored<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>, label: usize) -> Vec<(f64, bool)> {
     outcomes
-        .iter()
+        .into_iter()
         .filter_map(|outcome| Some((f64::from(outcome.scores[label]), outcome.labels[label]?)))
         .collect()
 }

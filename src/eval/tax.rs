@@ -30,7 +30,7 @@ pub struct Tax {
 impl Tax {
     /// The tax over all these rows; those without a label for harm don't count.
     pub fn new<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Self {
-        let rows: Vec<Outcome> = outcomes.filter(|outcome| outcome.labels[0].is_some()).cloned().collect();
+        let rows: Vec<&Outcome> = outcomes.filter(|outcome| outcome.labels[0].is_some()).collect();
         let of = |label: bool| rows.iter().filter(move |row| row.labels[0] == Some(label));
         let (harmless, harmful) = (of(false).count(), of(true).count());
         let refused = |label| of(label).filter(|row| row.action == Action::Refuse).count();
@@ -40,7 +40,7 @@ impl Tax {
                 rules.entry(Arc::clone(rule)).or_default()[usize::from(row.labels[0] == Some(true))] += 1;
             }
         }
-        let scored = scored(&rows, 0);
+        let scored = scored(rows.iter().copied(), 0);
         let at = |step: usize| {
             let threshold = step as f64 / STEPS as f64;
             let count = |label: bool, above: bool| {

@@ -1,36 +1,26 @@
 //! Guards behind other servers, and the guard model's doubt that decides whether they are asked.
 
 use demur::{app::App, config};
-use tempfile::TempDir;
 
-use crate::support::{Model, Script, TestApp};
+use crate::support::{Model, PolicyFile, Script, TestApp};
 
-const POLICY: &str = "demur: 1
-name: second
-extends: patterns
+const POLICY: &str = "extends: patterns
 rules:
   - {id: second-opinion, on: [input, output], when: llama_guard.harm > 0.5, do: refuse, reply: generic}
 ";
 
-fn policy() -> (TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("second.yaml");
-    std::fs::write(&path, POLICY).unwrap();
-    (folder, path.display().to_string())
-}
-
 /// A gateway that asks this guard, on every exchange or `between` two scores.
-async fn before(model: &Model, guard: &Model, between: &str) -> (TestApp, TempDir) {
-    let (folder, path) = policy();
+async fn before(model: &Model, guard: &Model, between: &str) -> (TestApp, PolicyFile) {
+    let policy = PolicyFile::new(POLICY);
     let guards = format!(
         "[{{kind: llama_guard, model: guard, upstream: {{name: guard, url: '{}', retries: 0}}{between}}}]",
         guard.url
     );
     let change = |settings: &mut config::Settings| {
-        settings.policy = Some(path);
+        settings.policy = Some(policy.path());
         settings.guards = Some(guards.parse().unwrap());
     };
-    (TestApp::with(model, change).await, folder)
+    (TestApp::with(model, change).await, policy)
 }
 
 #[tokio::test]
@@ -76,14 +66,14 @@ async fn where_the_guard_model_is_sure_nobody_else_is_asked() {
 
 #[tokio::test]
 async fn a_policy_that_reads_a_guard_nobody_set_up_stops_the_start() {
-    let (_folder, path) = policy();
+    let policy = PolicyFile::new(POLICY);
     let any = Some("127.0.0.1:0".parse().unwrap());
     let upstream = Some("http://127.0.0.1:9/v1".to_owned());
     let settings = config::Settings {
         listen: any,
         ops_listen: any,
         upstream,
-        policy: Some(path),
+        policy: Some(policy.path()),
         ..config::Settings::default()
     };
     let error = App::build(config::resolve(settings, None).unwrap()).await.err().unwrap().to_string();

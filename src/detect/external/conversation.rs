@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde_json::{Value, json};
 
 use crate::{
     detect::{Task, View},
@@ -39,6 +40,13 @@ impl Speaker {
 pub(super) struct Turn {
     pub(super) speaker: Speaker,
     pub(super) text: String,
+}
+
+impl Turn {
+    /// A message of a chat completion.
+    pub(super) fn message(&self) -> Value {
+        json!({"role": self.speaker.as_str(), "content": self.text})
+    }
 }
 
 /// A conversation that begins with the user, in which the speakers alternate.

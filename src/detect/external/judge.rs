@@ -32,8 +32,7 @@ pub(super) fn senses() -> impl Iterator<Item = Sense> {
 
 /// The messages: the conversation is data in the user's message, so that nothing in it can pass for a turn.
 pub(super) fn messages(prompt: &str, turns: &[Turn]) -> Value {
-    let turns: Vec<Value> =
-        turns.iter().map(|turn| json!({"role": turn.speaker.as_str(), "content": turn.text})).collect();
+    let turns: Vec<Value> = turns.iter().map(Turn::message).collect();
     let conversation = json!({"conversation": turns}).to_string();
     json!([{"role": "system", "content": prompt}, {"role": "user", "content": conversation}])
 }

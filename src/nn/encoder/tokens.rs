@@ -42,8 +42,7 @@ pub struct Tokens {
 
 impl Tokens {
     pub(super) fn load(path: &Path, config: &Config) -> Result<Self> {
-        let tokenizer = Tokenizer::from_file(path)
-            .map_err(|error| anyhow!("`{}` is no tokenizer: {error}", path.display()))?;
+        let tokenizer = read(path)?;
         let (cls, sep, window, stride) = (config.cls, config.sep, config.window, config.stride);
         Ok(Self { tokenizer, cls, sep, window, stride, context: config.context_type() })
     }
@@ -51,8 +50,7 @@ impl Tokens {
     /// The tokenizer of a model that reads one text and nothing beside it; what begins and ends a window is what the
     /// tokenizer puts around an empty text.
     pub(in crate::nn) fn plain(path: &Path, window: usize, stride: usize) -> Result<Self> {
-        let tokenizer = Tokenizer::from_file(path)
-            .map_err(|error| anyhow!("`{}` is no tokenizer: {error}", path.display()))?;
+        let tokenizer = read(path)?;
         let around = tokenizer.encode("", true).map_err(|error| anyhow!("the tokenizer failed: {error}"))?;
         let [cls, sep] = around.get_ids() else {
             bail!("`{}` puts {} tokens around a text, expected are 2", path.display(), around.get_ids().len())
@@ -133,6 +131,10 @@ impl Tokens {
         }
         Ok((ids, places))
     }
+}
+
+fn read(path: &Path) -> Result<Tokenizer> {
+    Tokenizer::from_file(path).map_err(|error| anyhow!("`{}` is no tokenizer: {error}", path.display()))
 }
 
 /// How much of a text makes a piece: all of a short one, else up to the last white space within reach.
