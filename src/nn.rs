@@ -7,6 +7,7 @@ pub mod classify;
 pub mod encoder;
 mod generate;
 pub mod gguf;
+mod int8;
 pub mod llama;
 pub mod models;
 mod prefix;

@@ -99,8 +99,8 @@ CAPS = {
     ("user", "cold_zh"): (1000, 1000, 0, 0.5),
     ("assistant", "written_for_demur"): (9999, 9999, 9999, 1.5),
     ("assistant", "diasafety"): (900, 900, 0, 0.5),
-    ("assistant", "gptfuzz_responses"): (900, 900, 0, 0.8),
-    ("assistant", "jbb_artifacts"): (9999, 9999, 0, 1.0),
+    ("assistant", "gptfuzz_responses"): (500, 500, 0, 0.8),
+    ("assistant", "jbb_artifacts"): (500, 500, 0, 1.0),
     ("assistant", "adaptive_attacks"): (300, 300, 0, 0.6),
     ("assistant", "aegis2_prompts_900"): (0, 9999, 0, 1.0),
     ("assistant", "caia_safe_responses"): (0, 600, 0, 0.7),
@@ -108,12 +108,12 @@ CAPS = {
     ("assistant", "gsm8k_answers"): (0, 150, 0, 0.5),
     ("assistant", "medquad_answers"): (0, 400, 0, 0.6),
     ("tool", "written_for_demur"): (9999, 9999, 9999, 2.0),
-    ("tool", "bipia_train"): (1400, 701, 0, 1.0),
-    ("tool", "tasktracker_train"): (900, 0, 0, 0.8),
+    ("tool", "bipia_train"): (800, 500, 0, 1.0),
+    ("tool", "tasktracker_train"): (500, 0, 0, 0.8),
     ("tool", "asb_tool_injection"): (9999, 9999, 0, 1.0),
     ("tool", "garak_latentinjection"): (9999, 9999, 0, 1.0),
     ("tool", "llmail_benign_emails"): (0, 9999, 0, 1.0),
-    ("tool", "sgd_tool_results"): (0, 600, 0, 0.8),
+    ("tool", "sgd_tool_results"): (0, 400, 0, 0.8),
     ("tool", "jsquad_paragraphs"): (0, 350, 0, 0.7),
     ("tool", "xquad_paragraphs"): (0, 450, 0, 0.7),
     ("tool", "medquad_answers"): (0, 250, 0, 0.7),
@@ -234,6 +234,19 @@ def injected(rows: list[Row], rng: random.Random, n: int):
         yield Row(text, "tool", document.context, labels, 0.8, "made/injected")
 
 
+# Words that hardly an English text of some length lacks.
+ENGLISH = set("the a an to of in is are was i you my me it that this for and or on with how what why who when where can do does be as by "
+              "if not your his her their we he she they from at have has will would should".split())
+
+
+def is_english(text: str) -> bool:
+    """Whether a text is one that the network for English would be asked about (`src/detect/language.rs` decides more closely)."""
+    letters = [c for c in text[:600] if c.isalpha()]
+    words = re.findall(r"[a-z']+", text[:600].lower())
+    foreign = sum(not c.isascii() for c in letters)
+    return foreign * 5 <= len(letters) and (len(words) < 6 or any(w in ENGLISH for w in words))
+
+
 def noisy(text: str, rng: random.Random) -> str:
     """The spelling of people in a hurry: another case, no punctuation, two letters exchanged."""
     way = rng.randrange(5)
@@ -257,7 +270,7 @@ def load(folder: Path, seed: int = 7, stage: str = "all"):
     """(rows to train on, rows kept aside)."""
     rng = random.Random(seed)
     rows = list(public(folder, rng))
-    rows += injected(rows, random.Random(seed + 1), 2400)
+    rows += injected(rows, random.Random(seed + 1), 1800)
     rows += list(written())
     aside = [r for r in rows if r.aside]
     train = [r for r in rows if not r.aside]

@@ -6,12 +6,17 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# Of each network: the pretrained start, its stages, and where it goes. The second stage reads all written rows again and
-# some of the others, so that what was written last where the errors were is not drowned. The lowest layers of the deeper network
-# stay as they are: they cost a third of a step and hold what the languages have in common.
+# Of each network: the pretrained start, its stages, and where it goes. The first stage of English reads the public rows, the second
+# the written ones and some of the others again, so that what was written where the errors were is not drowned. The lowest layers of
+# the deeper network stay as they are: they cost a third of a step and hold what the languages have in common.
 NETWORKS = {
-    "english": ("minilm", [["--epochs", "2", "--rate", "1.2e-4"], ["--epochs", "2", "--rate", "6e-5", "--only-written", "0.4"]], "guard"),
-    "multilingual": ("e5", [["--epochs", "1.3", "--rate", "1e-4", "--freeze", "4", "--most", "128"]], "guard/multilingual"),
+    "english": ("minilm", [
+        ["--language", "english", "--most", "128", "--epochs", "2", "--rate", "1.5e-4", "--written", "0"],
+        ["--language", "english", "--most", "128", "--epochs", "2.6", "--rate", "1e-4", "--public", "0.3"],
+    ], "guard"),
+    "multilingual": ("e5", [
+        ["--language", "all", "--most", "112", "--epochs", "1.5", "--rate", "1.2e-4", "--public", "0.3", "--freeze", "4"],
+    ], "guard/multilingual"),
 }
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import start as starts
 from batch import Encoder, batches, pad, target
-from data import HAZARDS, HEADS, load, noisy
+from data import HAZARDS, HEADS, is_english, load, noisy
 from model import Guard, start
 
 HERE = Path(__file__).parent
@@ -33,6 +33,15 @@ def save(model: Guard, path: Path, **more):
     path.with_suffix(".json").write_text(json.dumps(model.config | more, indent=1))
 
 
+def takes_part(row, args, rng) -> bool:
+    """Whether a row belongs to this stage."""
+    if row.source.startswith("written/") and not args.written:
+        return False
+    if not is_english(row.text):
+        return args.language == "all"
+    return row.source.startswith("written") or rng.random() < args.public
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--data", type=Path, default=HERE / "../../../shared/data/train")
@@ -47,7 +56,9 @@ def main():
     args.add_argument("--tokens", type=int, default=3072, help="of a batch")
     args.add_argument("--most", type=int, default=160, help="tokens of a row")
     args.add_argument("--freeze", type=int, default=0, help="lowest layers that stay as they are")
-    args.add_argument("--only-written", type=float, default=0, help="share of the public rows to keep beside the written ones (0: all)")
+    args.add_argument("--language", choices=["english", "all"], default="all", help="english: leave rows in other languages out")
+    args.add_argument("--written", type=int, choices=[0, 1], default=1, help="whether the rows kept beside this file take part")
+    args.add_argument("--public", type=float, default=1, help="share of the public English rows to keep")
     args.add_argument("--threads", type=int, default=2)
     args = args.parse_args()
     torch.set_num_threads(args.threads)
@@ -56,8 +67,7 @@ def main():
 
     train, aside = load(args.data, args.seed)
     folder = starts.prepare(args.start, args.work, (t for r in [*train, *aside] for t in (r.text[:2000], r.context or "")))
-    if args.only_written:
-        train = [r for r in train if r.source.startswith("written") or rng.random() < args.only_written]
+    train = [r for r in train if takes_part(r, args, rng)]
     model = start(folder, HEADS, args.seed)
     if args.init:
         model.load(args.init)

@@ -133,14 +133,14 @@ impl Llama {
                 let mut tensor = |name: &str| tensor(&format!("blk.{i}.{name}.weight"));
                 Ok(Block {
                     attn_norm: tensor("attn_norm")?.dequantize(&Device::Cpu)?,
-                    attn_q: Linear::new(tensor("attn_q")?)?,
-                    attn_k: Linear::new(tensor("attn_k")?)?,
-                    attn_v: Linear::new(tensor("attn_v")?)?,
-                    attn_output: Linear::new(tensor("attn_output")?)?,
+                    attn_q: Linear::new(&tensor("attn_q")?)?,
+                    attn_k: Linear::new(&tensor("attn_k")?)?,
+                    attn_v: Linear::new(&tensor("attn_v")?)?,
+                    attn_output: Linear::new(&tensor("attn_output")?)?,
                     ffn_norm: tensor("ffn_norm")?.dequantize(&Device::Cpu)?,
-                    ffn_gate: Linear::new(tensor("ffn_gate")?)?,
-                    ffn_up: Linear::new(tensor("ffn_up")?)?,
-                    ffn_down: Linear::new(tensor("ffn_down")?)?,
+                    ffn_gate: Linear::new(&tensor("ffn_gate")?)?,
+                    ffn_up: Linear::new(&tensor("ffn_up")?)?,
+                    ffn_down: Linear::new(&tensor("ffn_down")?)?,
                 })
             })
             .collect::<Result<_>>()?;
@@ -148,7 +148,7 @@ impl Llama {
             token_embd,
             blocks,
             output_norm: tensor("output_norm.weight")?.dequantize(&Device::Cpu)?,
-            output: Linear::new(output)?,
+            output: Linear::new(&output)?,
             rope: Rope::new(&config, context.min(config.context_length))?,
             config,
         })
@@ -218,7 +218,7 @@ impl Llama {
     ) -> Result<Tensor> {
         let Config { head_count, head_count_kv, rms_epsilon, .. } = self.config;
         let head = self.config.head_length();
-        let rows = block.attn_q.pad(rms_norm(rows, &block.attn_norm, rms_epsilon)?)?;
+        let rows = rms_norm(rows, &block.attn_norm, rms_epsilon)?;
         let queries = turn.apply(&block.attn_q.forward(&rows)?, head_count)?;
         let keys = turn.apply(&block.attn_k.forward(&rows)?, head_count_kv)?;
         let values = block.attn_v.forward(&rows)?.reshape(((), head_count_kv, head))?;
@@ -233,14 +233,14 @@ impl Llama {
             row += count;
         }
         let mixed = Tensor::cat(&parts, 0)?;
-        block.attn_output.forward(&block.attn_output.pad(mixed)?)
+        block.attn_output.forward(&mixed)
     }
 
     /// SwiGLU, <https://arxiv.org/abs/2002.05202>.
     fn feed_forward(&self, block: &Block, rows: &Tensor) -> Result<Tensor> {
-        let rows = block.ffn_gate.pad(rms_norm(rows, &block.ffn_norm, self.config.rms_epsilon)?)?;
+        let rows = rms_norm(rows, &block.ffn_norm, self.config.rms_epsilon)?;
         let gated = (silu(&block.ffn_gate.forward(&rows)?)? * block.ffn_up.forward(&rows)?)?;
-        block.ffn_down.forward(&block.ffn_down.pad(gated)?)
+        block.ffn_down.forward(&gated)
     }
 
     fn logits(&self, rows: &Tensor, spans: &[Span<'_>]) -> Result<Vec<Vec<f32>>> {
@@ -257,7 +257,7 @@ impl Llama {
         }
         let rows = rows.index_select(&Tensor::new(last, &Device::Cpu)?, 0)?;
         let rows = rms_norm(&rows, &self.output_norm, self.config.rms_epsilon)?;
-        self.output.forward(&self.output.pad(rows)?)?.to_vec2()
+        self.output.forward(&rows)?.to_vec2()
     }
 }
 

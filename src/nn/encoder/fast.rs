@@ -1,11 +1,10 @@
 //! The network for serving on CPUs: matrix products in int8, everything between them in float32.
 //!
-//! Weights are quantised once, a scale for each output; activations at every product, a scale for each token (dynamic
-//! quantisation as in Zafrir et al., Q8BERT, 2019, finer grained). The tokens of all windows stand in one matrix, so
-//! nothing is padded and a weight is read once for all of them. Buffers are kept from call to call.
+//! The tokens of all windows stand in one matrix, so nothing is padded and a weight is read once for all of them.
+//! Buffers are kept from call to call.
 
 use anyhow::{Result, anyhow};
-use rten_gemm::{BiasVector, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix, QuantParams};
+use rten_gemm::{BiasVector, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_tensor::{Matrix, NdTensorView};
 use rten_vecmath::{Gelu, Softmax};
@@ -13,51 +12,21 @@ use rten_vecmath::{Gelu, Softmax};
 use super::{
     Config, Window,
     files::{Table, Tensors},
-    passes::{Norm, ZERO, dequantize, quantize},
+    passes::Norm,
 };
+use crate::nn::int8::{Kernel, Linear8, Quantizer, Rows};
 
-type Int8 = GemmExecutor<u8, i8, i32>;
 type Float = GemmExecutor<f32, f32, f32>;
 
 /// The kernels for this processor. They can't be sent to another thread and cost nothing to choose, so each call does.
 struct Kernels {
-    int8: Int8,
+    int8: Kernel,
     float: Float,
 }
 
 impl Kernels {
     fn choose() -> Self {
-        Self { int8: Int8::new(), float: Float::new() }
-    }
-}
-
-/// A quantised linear layer.
-struct Linear8 {
-    weight: PackedBMatrix<i8>,
-    scales: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Linear8 {
-    /// From rows of `width` weights, one row an output; outputs are multiplied by `factor`.
-    fn new(kernel: &Int8, weight: &[f32], bias: &[f32], width: usize, factor: &[f32]) -> Self {
-        // Kernels without VNNI add pairs of products in 16 bits: seven bits of weight leave room for that.
-        let most = if kernel.may_saturate() { 63.0 } else { 127.0 };
-        let mut bytes = Vec::with_capacity(weight.len());
-        let mut scales = Vec::with_capacity(bias.len());
-        for (row, factor) in weight.chunks_exact(width).zip(factor) {
-            let largest = row.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
-            let scale = if largest > 0.0 { largest / most } else { 1.0 };
-            bytes.extend(row.iter().map(|w| (w / scale).round() as i8));
-            scales.push(scale * factor);
-        }
-        let bias = bias.iter().zip(factor).map(|(bias, factor)| bias * factor).collect::<Vec<_>>();
-        let view: Matrix<'_, i8> = NdTensorView::from_data([bias.len(), width], &bytes[..]);
-        Self { weight: kernel.prepack_b(view.transposed()), scales, bias }
-    }
-
-    fn outputs(&self) -> usize {
-        self.bias.len()
+        Self { int8: Kernel::new(), float: Float::new() }
     }
 }
 
@@ -84,10 +53,7 @@ struct Buffers {
     seen: Vec<f32>,
     scores: Vec<f32>,
     head: Vec<f32>,
-    bytes: Vec<u8>,
-    scales: Vec<f32>,
-    zeros: Vec<u8>,
-    sums: Vec<i32>,
+    rows: Rows,
 }
 
 pub(super) struct Network {
@@ -117,8 +83,9 @@ impl Network {
         };
         let linear8 = |name: &str, out: usize, into: usize| -> Result<Linear8> {
             let weight = tensors.floats(&format!("{name}.weight"), &[out, into])?;
-            let bias = tensors.floats(&format!("{name}.bias"), &[out])?;
-            Ok(Linear8::new(&int8, &weight, &bias, into, &vec![1.0; out]))
+            let mut quantizer = Quantizer::new(&int8, into);
+            quantizer.push(&weight);
+            Ok(quantizer.finish(tensors.floats(&format!("{name}.bias"), &[out])?))
         };
         let linear = |name: &str, out: usize, into: usize| -> Result<Linear> {
             let weight = tensors.floats(&format!("{name}.weight"), &[out, into])?;
@@ -128,14 +95,18 @@ impl Network {
         };
         // Query, key and value are one product; the scaling of attention scores goes into the query.
         let qkv = |at: &str| -> Result<Linear8> {
-            let (mut weight, mut bias) = (Vec::new(), Vec::new());
-            for name in ["query", "key", "value"] {
-                weight.extend(tensors.floats(&format!("{at}.attention.self.{name}.weight"), &[h, h])?);
-                bias.extend(tensors.floats(&format!("{at}.attention.self.{name}.bias"), &[h])?);
+            let (mut quantizer, mut biases) = (Quantizer::new(&int8, h), Vec::new());
+            let factor = 1.0 / ((h / config.num_attention_heads) as f32).sqrt();
+            for (name, factor) in [("query", factor), ("key", 1.0), ("value", 1.0)] {
+                let scaled = |mut values: Vec<f32>| {
+                    values.iter_mut().for_each(|value| *value *= factor);
+                    values
+                };
+                let name = format!("{at}.attention.self.{name}");
+                quantizer.push(&scaled(tensors.floats(&format!("{name}.weight"), &[h, h])?));
+                biases.extend(scaled(tensors.floats(&format!("{name}.bias"), &[h])?));
             }
-            let mut factor = vec![1.0; 3 * h];
-            factor[..h].fill(1.0 / ((h / config.num_attention_heads) as f32).sqrt());
-            Ok(Linear8::new(&int8, &weight, &bias, h, &factor))
+            Ok(quantizer.finish(biases))
         };
         let layer = |n: usize| -> Result<Layer> {
             let at = format!("encoder.layer.{n}");
@@ -268,25 +239,13 @@ impl Network {
 
 /// Quantises the source, multiplies, and leaves the outputs in `wide`.
 fn product(kernels: &Kernels, layer: &Linear8, tokens: usize, source: Source, b: &mut Buffers) -> Result<()> {
-    let width = layer.weight.rows();
     let from = match source {
         Source::State => &b.x,
         Source::Seen => &b.seen,
         Source::Wide => &b.wide,
     };
-    let bytes = &mut b.bytes[..tokens * width];
-    quantize(&from[..tokens * width], width, bytes, &mut b.scales[..tokens]);
-    let sums = &mut b.sums[..tokens * layer.outputs()];
-    let view: Matrix<'_, u8> = NdTensorView::from_data([tokens, width], &*bytes);
-    let options =
-        GemmOptions { a_quant: Some(QuantParams { zero_point: &b.zeros[..tokens] }), ..Default::default() };
-    kernels
-        .int8
-        .gemm(sums, GemmInputA::Unpacked(view), GemmInputB::Packed(&layer.weight), options)
-        .map_err(|error| anyhow!("int8 product: {error}"))?;
-    let out = &mut b.wide[..tokens * layer.outputs()];
-    dequantize(sums, &b.scales[..tokens], &layer.scales, &layer.bias, out);
-    Ok(())
+    b.rows.quantize(&from[..tokens * layer.inputs()], layer.inputs());
+    layer.apply(&kernels.int8, &mut b.rows, &mut b.wide[..tokens * layer.outputs()])
 }
 
 fn multiply(kernels: &Kernels, out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) -> Result<()> {
@@ -325,12 +284,8 @@ impl Buffers {
             (&mut self.seen, tokens * h),
             (&mut self.scores, longest * longest),
             (&mut self.head, longest * h / network.heads),
-            (&mut self.scales, tokens),
         ] {
             buffer.resize(size.max(buffer.len()), 0.0);
         }
-        self.bytes.resize((tokens * widest).max(self.bytes.len()), 0);
-        self.zeros.resize(tokens.max(self.zeros.len()), ZERO);
-        self.sums.resize((tokens * widest).max(self.sums.len()), 0);
     }
 }
