@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{gateway::RefusalShape, guard::set::Route, http::keys::KeyConfig, upstream::UpstreamConfig};
 pub use file::{Config, ConfigError, GuardModel, Local, Rules, resolve};
-pub use guards::{GuardConfig, GuardKind};
+pub use guards::GuardConfig;
 pub use values::{Bytes, Period, Yaml};
 
 /// How log lines look.

@@ -5,6 +5,7 @@ mod answer;
 mod check;
 mod input;
 mod live;
+mod moderate;
 mod output;
 
 pub use check::Checked;
@@ -109,6 +110,9 @@ pub enum GatewayError {
     /// The caller names a policy that is not loaded.
     #[error("unknown policy `{0}`; known policies: {1}")]
     UnknownPolicy(String, String),
+    /// A detector did not judge, and the answer would have been its judgement.
+    #[error("the detector `{0}` did not judge this text; try again")]
+    Unjudged(&'static str),
 }
 
 /// Everything that an exchange needs, for all of them.

@@ -6,6 +6,7 @@ mod error;
 pub mod keys;
 mod layers;
 mod models;
+mod moderations;
 mod ops;
 pub mod serve;
 
@@ -90,6 +91,7 @@ fn routes(state: &State) -> Router {
     let (guarded, api) = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(chat::completions))
         .routes(routes!(check::check))
+        .routes(routes!(moderations::moderations))
         .routes(routes!(models::list))
         .split_for_parts();
     Router::new()

@@ -7,15 +7,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 # Of each network: the pretrained start, its stages, and where it goes. The first stage of English reads the public rows, the second
-# the written ones and some of the others again, so that what was written where the errors were is not drowned. The lowest layers of
-# the deeper network stay as they are: they cost a third of a step and hold what the languages have in common.
+# the written ones and some of the others again, so that what was written where the errors were is not drowned. The multilingual
+# network learns from everything first, and then only from the languages it is asked about; its lowest layers stay as they are:
+# they cost a third of a step and hold what the languages have in common.
 NETWORKS = {
     "english": ("minilm", [
         ["--language", "english", "--most", "128", "--epochs", "2", "--rate", "1.5e-4", "--written", "0"],
-        ["--language", "english", "--most", "128", "--epochs", "2.6", "--rate", "1e-4", "--public", "0.3"],
+        ["--language", "english", "--most", "128", "--epochs", "2.2", "--rate", "1e-4", "--public", "0.3"],
     ], "guard"),
     "multilingual": ("e5", [
         ["--language", "all", "--most", "112", "--epochs", "1.5", "--rate", "1.2e-4", "--public", "0.3", "--freeze", "4"],
+        ["--language", "other", "--most", "112", "--epochs", "1.4", "--rate", "8e-5", "--freeze", "4"],
     ], "guard/multilingual"),
 }
 

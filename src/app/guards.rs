@@ -9,11 +9,11 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::timeout_at;
 
 use crate::{
-    config::{GuardConfig, GuardKind},
+    config::GuardConfig,
     detect::{
         Detector,
         cascade::Cascade,
-        external::{Ask, AskError, External, Kind, granite_guardian, judge},
+        external::{Ask, AskError, External, Family, Kind, granite_guardian, judge},
     },
     telemetry::Metrics,
     upstream::{self, ReplyBody, UpstreamError, Upstreams},
@@ -48,16 +48,16 @@ pub(super) fn guard(
 
 fn kind(settings: &GuardConfig) -> anyhow::Result<Kind> {
     Ok(match settings.kind {
-        GuardKind::LlamaGuard => Kind::LlamaGuard,
-        GuardKind::Qwen3guard => Kind::Qwen3Guard,
-        GuardKind::GraniteGuardian => {
+        Family::LlamaGuard => Kind::LlamaGuard,
+        Family::Qwen3guard => Kind::Qwen3Guard,
+        Family::GraniteGuardian => {
             let named = settings.risks.iter().map(String::as_str);
             let names: Vec<&str> = if settings.risks.is_empty() { RISKS.to_vec() } else { named.collect() };
             Kind::GraniteGuardian(
                 names.into_iter().map(str::parse).collect::<Result<Vec<granite_guardian::Risk>, _>>()?,
             )
         }
-        GuardKind::Judge => Kind::Judge(match &settings.prompt_file {
+        Family::Judge => Kind::Judge(match &settings.prompt_file {
             None => judge::DEFAULT_PROMPT.into(),
             Some(path) => std::fs::read_to_string(path)
                 .with_context(|| format!("guard `judge`: can't read `prompt_file` `{}`", path.display()))?

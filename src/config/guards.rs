@@ -4,40 +4,17 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::{detect::external::granite_guardian, upstream::UpstreamConfig};
-
-/// Which guard it is; its signals are called by it, such as `llama_guard.harm`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GuardKind {
-    /// Llama Guard 3 or 4.
-    LlamaGuard,
-    /// Qwen3Guard-Gen.
-    Qwen3guard,
-    /// Granite Guardian 3.0 to 3.3.
-    GraniteGuardian,
-    /// Any chat model, with instructions.
-    Judge,
-}
-
-impl GuardKind {
-    /// The name in settings and signals.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LlamaGuard => "llama_guard",
-            Self::Qwen3guard => "qwen3guard",
-            Self::GraniteGuardian => "granite_guardian",
-            Self::Judge => "judge",
-        }
-    }
-}
+use crate::{
+    detect::external::{Family, granite_guardian},
+    upstream::UpstreamConfig,
+};
 
 /// A guard behind another server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuardConfig {
     /// Which guard it is.
-    pub kind: GuardKind,
+    pub kind: Family,
     /// The server, which applies the guard's chat template.
     pub upstream: UpstreamConfig,
     /// The model that it is asked for.
@@ -65,10 +42,10 @@ impl GuardConfig {
                 "`between` is [{low}, {high}], expected two scores from 0 to 1, the lower one first"
             ));
         }
-        if !self.risks.is_empty() && self.kind != GuardKind::GraniteGuardian {
+        if !self.risks.is_empty() && self.kind != Family::GraniteGuardian {
             return wrong("`risks` is for `granite_guardian` only".to_owned());
         }
-        if self.prompt_file.is_some() && self.kind != GuardKind::Judge {
+        if self.prompt_file.is_some() && self.kind != Family::Judge {
             return wrong("`prompt_file` is for `judge` only".to_owned());
         }
         for risk in &self.risks {

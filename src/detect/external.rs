@@ -21,6 +21,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either, try_join_all};
 use lru::LruCache;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::{
@@ -60,7 +61,33 @@ pub enum AskError {
     Failed(String),
 }
 
-/// Which guard it is.
+/// Which guard it is, as settings name it; its signals are called by it, such as `llama_guard.harm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Llama Guard 3 or 4.
+    LlamaGuard,
+    /// Qwen3Guard-Gen.
+    Qwen3guard,
+    /// Granite Guardian 3.0 to 3.3.
+    GraniteGuardian,
+    /// Any chat model, with instructions.
+    Judge,
+}
+
+impl Family {
+    /// The name in settings and signals.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LlamaGuard => "llama_guard",
+            Self::Qwen3guard => "qwen3guard",
+            Self::GraniteGuardian => "granite_guardian",
+            Self::Judge => "judge",
+        }
+    }
+}
+
+/// A guard with what it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Llama Guard 3 or 4.
@@ -83,11 +110,12 @@ impl Kind {
     /// Its name, and the namespace of its signals.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::LlamaGuard => "llama_guard",
-            Self::Qwen3Guard => "qwen3guard",
-            Self::GraniteGuardian(_) => "granite_guardian",
-            Self::Judge(_) => "judge",
+            Self::LlamaGuard => Family::LlamaGuard,
+            Self::Qwen3Guard => Family::Qwen3guard,
+            Self::GraniteGuardian(_) => Family::GraniteGuardian,
+            Self::Judge(_) => Family::Judge,
         }
+        .as_str()
     }
 
     /// One of each, with all that it can say.

@@ -1,9 +1,12 @@
-//! OpenAI's `moderation` block of a chat completion: our verdict in their 13 categories.
+//! OpenAI's moderation: our verdict in their 13 categories, as the `moderation` block of a chat completion and as the
+//! answer of `POST /v1/moderations`.
 //!
-//! Names and shapes from OpenAI's published specification (`ChatCompletionModeration`, `ModerationResult`).
+//! Names and shapes from OpenAI's published specification (`ChatCompletionModeration`, `ModerationResult`,
+//! `CreateModerationRequest`, `CreateModerationResponse`).
 
 use serde_json::{Map, Value, json};
 
+use super::{BadBody, kind};
 use crate::verdict::{Action, Hazard, Verdict};
 
 /// The name under which our own guard answers.
@@ -55,12 +58,65 @@ pub fn block(input: &Verdict, output: Option<&Verdict>) -> Value {
     Value::Object(block)
 }
 
+/// The texts of a moderation request, in the order of the results: one for each string of a list, one for a list of
+/// parts.
+///
+/// # Errors
+/// The body is no such request, or holds an image: images are not judged here, and must not pass as if they were.
+pub fn texts(body: &[u8]) -> Result<Vec<String>, BadBody> {
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| BadBody { param: None, message: format!("the body is no JSON: {error}") })?;
+    let input = &body["input"];
+    match input {
+        Value::String(text) => Ok(vec![text.clone()]),
+        Value::Array(items) if items.is_empty() => {
+            Err(BadBody::at("input", "`input` is empty, expected at least one text"))
+        }
+        Value::Array(items) if items[0].is_object() => {
+            let parts = items.iter().enumerate().map(|(i, part)| text_part(i, part));
+            Ok(vec![parts.collect::<Result<Vec<_>, _>>()?.join("\n\n")])
+        }
+        Value::Array(items) => (items.iter().enumerate())
+            .map(|(i, item)| {
+                let wrong = || format!("`input[{i}]` is {}, expected a string", kind(item));
+                item.as_str().map(str::to_owned).ok_or_else(|| BadBody::at(format!("input[{i}]"), wrong()))
+            })
+            .collect(),
+        other => {
+            let message = format!("`input` is {}, expected a string or an array", kind(other));
+            Err(BadBody::at("input", message))
+        }
+    }
+}
+
+fn text_part(i: usize, part: &Value) -> Result<String, BadBody> {
+    match (part["type"].as_str(), part["text"].as_str()) {
+        (Some("text"), Some(text)) => Ok(text.to_owned()),
+        (Some("text"), None) => {
+            Err(BadBody::at(format!("input[{i}].text"), format!("`input[{i}].text` is no string")))
+        }
+        (Some("image_url"), _) => {
+            Err(BadBody::at(format!("input[{i}]"), "images are not judged here; send text alone"))
+        }
+        _ => Err(BadBody::at(format!("input[{i}].type"), format!("`input[{i}].type` is not `text`"))),
+    }
+}
+
+/// The answer to a moderation request: a result for each verdict.
+pub fn answer(id: &str, verdicts: &[&Verdict]) -> Value {
+    let results: Vec<Value> = verdicts.iter().map(|verdict| result(verdict)).collect();
+    json!({"id": format!("modr-{id}"), "model": MODEL, "results": results})
+}
+
 fn side(verdict: &Verdict) -> Value {
     if let Some(failure) = verdict.unprotected().next() {
         let message = format!("the detector `{}` did not judge this text", failure.detector);
         return json!({"type": "error", "code": "content_filter_error", "message": message});
     }
-    json!({"type": "moderation_results", "model": MODEL, "results": [result(verdict)]})
+    let mut result = result(verdict);
+    result["type"] = "moderation_result".into();
+    result["model"] = MODEL.into();
+    json!({"type": "moderation_results", "model": MODEL, "results": [result]})
 }
 
 fn result(verdict: &Verdict) -> Value {
@@ -71,10 +127,11 @@ fn result(verdict: &Verdict) -> Value {
     let map = |value: &dyn Fn(&str) -> Value| -> Map<String, Value> {
         CATEGORIES.iter().map(|category| ((*category).to_owned(), value(category))).collect()
     };
+    let flags = |action, hazard: Option<Hazard>| {
+        action == Action::Refuse || action >= Action::Warn && hazard.is_some()
+    };
     json!({
-        "type": "moderation_result",
-        "model": MODEL,
-        "flagged": verdict.hits.iter().any(|hit| hit.action >= Action::Warn && hit.hazard.is_some()),
+        "flagged": verdict.hits.iter().any(|hit| flags(hit.action, hit.hazard)),
         "categories": map(&|category| hit(category).into()),
         "category_scores": map(&|category| of(category).into()),
         "category_applied_input_types": map(&applied),

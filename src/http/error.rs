@@ -85,6 +85,11 @@ impl From<GatewayError> for ApiError {
                 unknown.body = unknown.body.with_param(Some("policy".to_owned()));
                 unknown
             }
+            GatewayError::Unjudged(_) => {
+                let code = Some("content_filter_error");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, SERVER, code, error.to_string())
+                    .retry_after(Duration::from_secs(1))
+            }
         }
     }
 }

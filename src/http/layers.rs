@@ -106,6 +106,7 @@ fn surface(path: &str) -> &'static str {
         "/v1/chat/completions" => "chat",
         "/v1/guard/check" => "check",
         "/v1/models" => "models",
+        "/v1/moderations" => "moderations",
         "/openapi.json" => OPEN,
         _ => "unmatched",
     }

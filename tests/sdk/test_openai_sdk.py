@@ -182,3 +182,13 @@ def test_errors_are_the_sdks_own(inside):
     with pytest.raises(openai.BadRequestError) as wrong:
         client.chat.completions.create(**{**GREEDY, "temperature": "warm"})
     assert "temperature" in wrong.value.message
+
+
+def test_moderations(inside):
+    client = inside.client()
+    answer = client.moderations.create(model="omni-moderation-latest", input=[HARMFUL["en"], "What is the capital of France?"])
+    assert [result.flagged for result in answer.results] == [True, False]
+    assert answer.results[0].categories.illicit_violent
+    assert answer.results[0].category_scores.illicit_violent > answer.results[1].category_scores.illicit_violent
+    with pytest.raises(openai.BadRequestError):
+        client.moderations.create(input=[{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}])
