@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data import HEADS, load
+from data import HEADS, is_english, load
 from evaluate import auroc
 from hazards import UNTICKED
 from judge import Judge
@@ -54,11 +54,14 @@ def main():
     here = Path(__file__).parent
     args.add_argument("--weights", type=Path, required=True)
     args.add_argument("--start", type=Path, required=True)
+    args.add_argument("--english", action="store_true", help="look at rows in English alone: the network is asked about no others")
     args.add_argument("--data", type=Path, default=here / "../../../shared/data/train")
     args.add_argument("--out", type=Path, required=True)
     args = args.parse_args()
     torch.set_num_threads(2)
     _, aside = load(args.data)
+    if args.english:
+        aside = [row for row in aside if is_english(row.text)]
     judge = Judge(args.weights, args.start)
     logits = judge.logits(aside).numpy()
     result = {"platt": {}, "figures": {}, "quantiles": {}}

@@ -38,8 +38,8 @@ def takes_part(row, args, rng) -> bool:
     if row.source.startswith("written/") and not args.written:
         return False
     if not is_english(row.text):
-        return args.language != "english"
-    return args.language != "other" and (row.source.startswith("written") or rng.random() < args.public)
+        return args.language == "all"
+    return row.source.startswith("written") or rng.random() < args.public
 
 
 def main():
@@ -56,7 +56,7 @@ def main():
     args.add_argument("--tokens", type=int, default=3072, help="of a batch")
     args.add_argument("--most", type=int, default=160, help="tokens of a row")
     args.add_argument("--freeze", type=int, default=0, help="lowest layers that stay as they are")
-    args.add_argument("--language", choices=["english", "other", "all"], default="all", help="of the rows that take part")
+    args.add_argument("--language", choices=["english", "all"], default="all", help="english: leave rows in other languages out")
     args.add_argument("--written", type=int, choices=[0, 1], default=1, help="whether the rows kept beside this file take part")
     args.add_argument("--public", type=float, default=1, help="share of the public English rows to keep")
     args.add_argument("--threads", type=int, default=2)

@@ -157,7 +157,8 @@ mod tests {
     #[test]
     fn products_are_near_those_in_float32() {
         let (inputs, outputs, count) = (72, 35, 5);
-        let (weight, bias, x) = (numbers(inputs * outputs, 1), numbers(outputs, 2), numbers(count * inputs, 3));
+        let (weight, bias, x) =
+            (numbers(inputs * outputs, 1), numbers(outputs, 2), numbers(count * inputs, 3));
         let kernel = Kernel::new();
         let mut quantizer = Quantizer::new(&kernel, inputs);
         weight.chunks(10 * inputs).for_each(|some| quantizer.push(some));
