@@ -56,7 +56,7 @@ fn candle_gives_what_pytorch_gives() {
 #[test]
 fn int8_gives_nearly_what_pytorch_gives() {
     for (most, mean) in differences(Engine::Fast) {
-        assert!(most < 0.2 && mean < 0.01, "most {most}, mean {mean}");
+        assert!(most < 0.16 && mean < 0.006, "most {most}, mean {mean}");
     }
 }
 
