@@ -78,6 +78,13 @@ pub struct Call {
     pub body: Bytes,
 }
 
+impl Call {
+    /// Who asks, for the choice of a policy.
+    fn caller<'a>(&'a self, model: &'a str) -> Caller<'a> {
+        Caller { key: self.key.as_deref(), model, headers: &self.headers }
+    }
+}
+
 /// What goes back to the client.
 pub struct Answer {
     /// The status.
@@ -189,8 +196,7 @@ impl Gateway {
     fn begin(&self, call: &Call) -> Result<Turn, GatewayError> {
         let request = ChatRequest::parse(call.body.clone())?;
         let rules = self.rules.load();
-        let caller = Caller { key: call.key.as_deref(), model: &request.model, headers: &call.headers };
-        let guard = Arc::clone(rules.guards.choose(&caller));
+        let guard = Arc::clone(rules.guards.choose(&call.caller(&request.model)));
         Ok(Turn {
             id: Arc::clone(&call.id),
             arrived: call.arrived,

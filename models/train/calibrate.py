@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data import HEADS, is_english, load
+from data import HEADS, kept_aside
 from evaluate import auroc
 from hazards import UNTICKED
 from judge import Judge
@@ -59,9 +59,7 @@ def main():
     args.add_argument("--out", type=Path, required=True)
     args = args.parse_args()
     torch.set_num_threads(2)
-    _, aside = load(args.data)
-    if args.english:
-        aside = [row for row in aside if is_english(row.text)]
+    aside = kept_aside(args.data, args.english)
     judge = Judge(args.weights, args.start)
     logits = judge.logits(aside).numpy()
     result = {"platt": {}, "figures": {}, "quantiles": {}}

@@ -266,7 +266,13 @@ def noisy(text: str, rng: random.Random) -> str:
     return "".join(characters)
 
 
-def load(folder: Path, seed: int = 7, stage: str = "all"):
+def kept_aside(folder: Path, english: bool) -> list[Row]:
+    """The rows kept aside, of a network for English those in English alone: it is asked about no others."""
+    _, rows = load(folder)
+    return [row for row in rows if not english or is_english(row.text)]
+
+
+def load(folder: Path, seed: int = 7):
     """(rows to train on, rows kept aside)."""
     rng = random.Random(seed)
     rows = list(public(folder, rng))

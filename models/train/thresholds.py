@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from calibrate import is_benign
-from data import HEADS, is_english, load
+from data import HEADS, kept_aside
 from judge import Judge
 
 
@@ -19,9 +19,7 @@ def main():
     args.add_argument("--english", action="store_true", help="look at rows in English alone: the network is asked about no others")
     args.add_argument("--data", type=Path, default=here / "../../../shared/data/train")
     args = args.parse_args()
-    _, aside = load(args.data)
-    if args.english:
-        aside = [row for row in aside if is_english(row.text)]
+    aside = kept_aside(args.data, args.english)
     p = torch.sigmoid(Judge(args.weights, args.start).logits(aside)).numpy()
     benign = np.array([is_benign(r) for r in aside])
     for head in HEADS[:5]:

@@ -12,7 +12,7 @@ use crate::{
         chat::ChatRequest,
         native::{CheckRequest, CheckResponse, VerdictBody},
     },
-    guard::{Judged, advice::Advice, reply::Replies, set::Caller},
+    guard::{Judged, advice::Advice, reply::Replies},
     message::{Direction, Exchange, Segment},
 };
 
@@ -59,9 +59,7 @@ impl Gateway {
                 let known: Vec<&str> = rules.guards.all().map(|guard| &*guard.policy().id().name).collect();
                 GatewayError::UnknownPolicy(name.clone(), known.join(", "))
             })?,
-            None => {
-                rules.guards.choose(&Caller { key: call.key.as_deref(), model: "", headers: &call.headers })
-            }
+            None => rules.guards.choose(&call.caller("")),
         };
         let language = request.language.clone();
         let judged = guard.judge(exchange(request)?).await;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Call, Gateway, GatewayError};
 use crate::{
     dialect::{moderation, native},
-    guard::{Judged, set::Caller},
+    guard::Judged,
     message::{Direction, Exchange, Segment},
     verdict::Verdict,
 };
@@ -26,8 +26,7 @@ impl Gateway {
     pub async fn moderate(&self, call: &Call) -> Result<(HeaderMap, Value), GatewayError> {
         let texts = moderation::texts(&call.body)?;
         let rules = self.rules.load();
-        let guard =
-            rules.guards.choose(&Caller { key: call.key.as_deref(), model: "", headers: &call.headers });
+        let guard = rules.guards.choose(&call.caller(""));
         let judged: Vec<Judged> = stream::iter(texts)
             .map(|text| guard.judge(Exchange::input(vec![Segment::bare(Direction::Input, text)])))
             .buffered(AT_ONCE)
