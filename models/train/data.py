@@ -276,6 +276,8 @@ def load(folder: Path, seed: int = 7):
     """(rows to train on, rows kept aside)."""
     rng = random.Random(seed)
     rows = list(public(folder, rng))
+    if not rows:
+        raise SystemExit(f"no labelled rows in {folder}: name their folder with --data, or TRAIN_DATA=FOLDER to make")
     rows += injected(rows, random.Random(seed + 1), 1800)
     rows += list(written())
     aside = [r for r in rows if r.aside]
