@@ -1,14 +1,102 @@
-//! Wire formats. A dialect lists the texts of a body as segments and writes changed ones back; fields it does
-//! not know survive, and a body that nothing changed keeps its bytes.
+//! Wire formats. A dialect is a lens: it lists the texts of a body as segments and writes changed ones back, for
+//! questions, whole answers and streams. Fields it does not know survive, and a body that nothing changed keeps its
+//! bytes.
 
+mod answer;
 pub mod chat;
 pub mod error;
-mod lens;
+pub mod lens;
 pub mod moderation;
 pub mod native;
+mod request;
 pub mod sse;
+pub mod stream;
 
-use crate::message::Role;
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::message::{Role, Segment};
+pub use answer::Answer;
+pub use lens::Lens;
+pub use request::{Asked, Request};
+use stream::Reader;
+
+/// One wire format of questions and answers. Adding one is a file that implements this, and its cases.
+pub trait Dialect: Send + Sync {
+    /// The path below an upstream's base URL, such as `/chat/completions`.
+    fn path(&self) -> &'static str;
+
+    /// Checks what the gateway relies on in a request's body, and reads what it has to know. The rest is the
+    /// upstream's business.
+    ///
+    /// # Errors
+    /// Which field is wrong, what was found and what was expected.
+    fn read(&self, body: &Value) -> Result<Asked, BadBody>;
+
+    /// Lists every text that the model reads.
+    fn question(&self, body: &Value, lens: &mut Lens);
+
+    /// Adds guidance for the model, so that it has the last word among the operator's instructions.
+    fn guide(&self, body: &mut Value, text: &str);
+
+    /// Whether answers hold text. Of embeddings and token counts only the question is judged, and a refusal is an error.
+    fn answers(&self) -> bool {
+        true
+    }
+
+    /// An answer that is read without a tree of JSON values: its segments, and whether the model declined. `None`
+    /// for one that has to be read as a tree.
+    fn plain(&self, _body: &[u8]) -> Option<(Vec<Segment>, bool)> {
+        None
+    }
+
+    /// Checks that a whole answer is one.
+    ///
+    /// # Errors
+    /// What it lacks.
+    fn check(&self, answer: &Value) -> Result<(), String>;
+
+    /// Lists every text of a whole answer that the client sees.
+    fn answer(&self, answer: &Value, lens: &mut Lens);
+
+    /// Takes out what would still spell the old text after the one at `pointer` was changed.
+    fn changed(&self, _answer: &mut Value, _pointer: &str) {}
+
+    /// Where the words of each choice stand that a person reads: notices go there.
+    fn visible(&self, answer: &Value) -> Vec<String>;
+
+    /// Whether the model itself declined, or a filter of the upstream's own.
+    fn declined(&self, answer: &Value) -> bool;
+
+    /// A whole answer that declines politely.
+    fn refusal(&self, refusal: &Refusal<'_>) -> Value;
+
+    /// A whole answer as the events of a stream. Members of [`OURS`] go along.
+    fn events(&self, answer: &Value, asked: &Asked) -> Vec<Bytes>;
+
+    /// What reads a stream of answers to this request.
+    fn reader(&self, asked: &Asked) -> Box<dyn Reader>;
+}
+
+/// Members that Demur adds to an answer.
+pub const OURS: [&str; 2] = ["moderation", "demur"];
+
+/// What a refusal is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'a> {
+    /// What the user reads.
+    pub text: &'a str,
+    /// The request's id, from which the answer's own is made.
+    pub id: &'a str,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// What was asked for.
+    pub asked: &'a Asked,
+    /// The answer in whose place it stands: its id and what it cost stay known.
+    pub instead: Option<&'a Value>,
+    /// The name of what was refused (a hazard), where the format can tell it.
+    pub hazard: Option<&'static str>,
+}
 
 /// What is wrong with a request's body, in a form that every dialect can report.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +114,7 @@ impl BadBody {
     }
 }
 
-/// The roles of the chat dialect; `function` is OpenAI's older name for `tool`.
+/// The roles of the chat dialects; `function` is OpenAI's older name for `tool`.
 fn role(name: &str) -> Option<Role> {
     Some(match name {
         "system" => Role::System,
@@ -39,8 +127,7 @@ fn role(name: &str) -> Option<Role> {
 }
 
 /// What a JSON value is, for messages that may not quote it.
-fn kind(value: &serde_json::Value) -> &'static str {
-    use serde_json::Value;
+fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

@@ -1,16 +1,17 @@
 //! The life of one exchange: judge the question, ask the upstream, judge the answer, say what was decided.
-//! Streamed and whole answers take the same way; a stream is put together first, and shown when it is judged.
+//! Streamed and whole answers of every dialect take the same way.
 
 mod answer;
 mod check;
 mod input;
-mod live;
 mod moderate;
 mod output;
+mod stream;
 
 pub use check::Checked;
 
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -21,15 +22,15 @@ use futures_util::stream::BoxStream;
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    dialect::{BadBody, chat::ChatRequest, native},
+    dialect::{BadBody, Dialect, Request, native},
     guard::{
         Guard, Judged,
         reply::{Replies, compose, region_of},
         set::{Caller, GuardSet},
     },
     telemetry::Metrics,
-    upstream::{Ask, Reply, UpstreamError, Upstreams},
-    verdict::Action,
+    upstream::{Ask, Reply, ReplyBody, UpstreamError, Upstreams},
+    verdict::{Action, InputMode},
 };
 
 /// What a refusal looks like on the wire.
@@ -101,7 +102,7 @@ pub enum AnswerBody {
     Whole(Bytes),
     /// Server-sent events that are ready.
     Events(Vec<Bytes>),
-    /// Server-sent events as they come: only where no rule may act on the answer.
+    /// Server-sent events as they come and are cleared.
     Live(BoxStream<'static, Bytes>),
 }
 
@@ -138,7 +139,7 @@ struct Turn {
     guard: Arc<Guard>,
     replies: Arc<Replies>,
     region: Option<String>,
-    request: ChatRequest,
+    request: Request,
     /// Time spent waiting for the upstream.
     waited: Duration,
 }
@@ -164,39 +165,66 @@ impl Gateway {
         &self.upstreams
     }
 
-    /// Answers a chat completion request.
+    /// Answers a request in its dialect.
     ///
     /// # Errors
     /// A body that is no request, or an upstream that gives no answer. A guard that could not judge is no error:
     /// the policy says what becomes of it.
-    pub async fn chat(&self, call: Call) -> Result<Answer, GatewayError> {
-        let mut turn = self.begin(&call)?;
-        let input = turn.judge_input().await;
+    pub async fn respond(&self, dialect: &'static dyn Dialect, call: Call) -> Result<Answer, GatewayError> {
+        let mut turn = self.begin(dialect, &call)?;
+        let beside = turn.guard.policy().input() == InputMode::Beside;
+        let (input, early) = if beside {
+            self.judge_beside(&mut turn, &call.headers).await
+        } else {
+            (turn.judge_input().await, None)
+        };
         if input.verdict.action == Action::Refuse {
             return Ok(self.refuse_question(&turn, &input));
         }
         let changes = turn.prepare(&input);
-        let ask = Ask {
-            path: "/chat/completions",
-            model: turn.request.model.clone(),
-            stream: turn.request.stream,
-            body: turn.request.to_bytes(),
-            headers: call.headers,
-            request_id: Arc::clone(&turn.id),
+        let reply = match early.filter(|_| !turn.request.is_changed()) {
+            Some(reply) => reply?,
+            None => self.ask(&mut turn, call.headers).await?,
         };
-        let asked = Instant::now();
-        let reply = self.upstreams.send(ask).await?;
-        turn.waited += asked.elapsed();
-        if !reply.status.is_success() {
-            return Ok(turn.passed_on(&input, reply));
+        if !reply.status.is_success() || !dialect.answers() {
+            return Ok(self.passed_on(&turn, &input, reply));
         }
         self.answer(turn, input, changes, reply).await
     }
 
-    fn begin(&self, call: &Call) -> Result<Turn, GatewayError> {
-        let request = ChatRequest::parse(call.body.clone())?;
+    async fn ask(&self, turn: &mut Turn, headers: HeaderMap) -> Result<Reply, UpstreamError> {
+        let asked = Instant::now();
+        let reply = self.upstreams.send(turn.to_ask(headers)).await;
+        turn.waited += asked.elapsed();
+        reply
+    }
+
+    /// Asks the upstream at once and judges the question meanwhile. A refusal drops what was asked.
+    async fn judge_beside(
+        &self,
+        turn: &mut Turn,
+        headers: &HeaderMap,
+    ) -> (Judged, Option<Result<Reply, UpstreamError>>) {
+        let asked = Instant::now();
+        let reply = self.upstreams.send(turn.to_ask(headers.clone()));
+        let judged = turn.judge_input();
+        let (mut reply, mut judged) = (pin!(reply), pin!(judged));
+        let (judged, early) = tokio::select! {
+            reply = &mut reply => (judged.await, Some(reply)),
+            judged = &mut judged => {
+                // Only a question that goes on as it is has to wait for the answer to it.
+                let early = if judged.changes_nothing() { Some(reply.await) } else { None };
+                (judged, early)
+            }
+        };
+        turn.waited += asked.elapsed();
+        (judged, early)
+    }
+
+    fn begin(&self, dialect: &'static dyn Dialect, call: &Call) -> Result<Turn, GatewayError> {
+        let request = Request::parse(dialect, call.body.clone())?;
         let rules = self.rules.load();
-        let guard = Arc::clone(rules.guards.choose(&call.caller(&request.model)));
+        let guard = Arc::clone(rules.guards.choose(&call.caller(&request.asked().model)));
         Ok(Turn {
             id: Arc::clone(&call.id),
             arrived: call.arrived,
@@ -207,6 +235,19 @@ impl Gateway {
             request,
             waited: Duration::ZERO,
         })
+    }
+
+    /// An answer without text to judge, or an upstream's own error, under the verdict on the question.
+    fn passed_on(&self, turn: &Turn, input: &Judged, reply: Reply) -> Answer {
+        let mut headers = reply.headers;
+        headers.extend(native::headers(&[&input.verdict], input.took));
+        let body = match reply.body {
+            ReplyBody::Whole(body) => body,
+            // The HTTP upstream gives errors whole.
+            ReplyBody::Events(_) => Bytes::new(),
+        };
+        self.observe(turn);
+        Answer { status: reply.status, headers, body: AnswerBody::Whole(body) }
     }
 
     /// Records what the exchange cost and how long the client waited for its first token.
@@ -224,16 +265,17 @@ impl Turn {
         compose(&judged.verdict, &self.replies, language, self.region.as_deref()).text
     }
 
-    /// An upstream's own error, under the verdict on the question.
-    fn passed_on(&self, input: &Judged, reply: Reply) -> Answer {
-        let mut headers = reply.headers;
-        headers.extend(native::headers(&[&input.verdict], input.took));
-        let body = match reply.body {
-            crate::upstream::ReplyBody::Whole(body) => body,
-            // The HTTP upstream gives errors whole.
-            crate::upstream::ReplyBody::Events(_) => Bytes::new(),
-        };
-        Answer { status: reply.status, headers, body: AnswerBody::Whole(body) }
+    /// The request as it is handed on now.
+    fn to_ask(&self, headers: HeaderMap) -> Ask {
+        let asked = self.request.asked();
+        Ask {
+            path: self.request.dialect().path(),
+            model: asked.model.clone(),
+            stream: asked.stream,
+            body: self.request.to_bytes(),
+            headers,
+            request_id: Arc::clone(&self.id),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ pub mod redact;
 pub mod reply;
 mod run;
 pub mod set;
+pub mod stream;
 
 use std::{
     collections::BTreeSet,
@@ -26,6 +27,7 @@ use crate::{
     telemetry::Metrics,
     verdict::{Action, Failure, Finding, SignalInfo, Verdict},
 };
+use stream::Shape;
 
 /// The detectors that every policy can read; shared by all guards of a process.
 #[derive(Clone)]
@@ -110,6 +112,7 @@ pub struct Guard {
     /// Those for questions and those for answers.
     sides: [Side; 2],
     limits: Limits,
+    shape: Shape,
     metrics: Arc<Metrics>,
 }
 
@@ -177,7 +180,8 @@ impl Guard {
     ) -> Result<Self, PatternError> {
         let side = |direction| Side::new(direction, &policy, shared, &metrics);
         let sides = [side(Direction::Input)?, side(Direction::Output)?];
-        Ok(Self { policy, sides, limits, metrics })
+        let shape = Shape::of(&policy);
+        Ok(Self { policy, sides, limits, shape, metrics })
     }
 
     /// The policy that decides.
@@ -190,8 +194,15 @@ impl Guard {
         self.sides[direction as usize].detectors.iter().map(|detector| &**detector)
     }
 
-    /// Judges an exchange.
+    /// Judges an exchange, and counts the verdict.
     pub async fn judge(&self, exchange: Exchange) -> Judged {
+        let judged = self.look(exchange).await;
+        self.count(&judged.verdict, judged.segments());
+        judged
+    }
+
+    /// Judges a part of an exchange. The verdict on the whole is to be counted at its end ([`Guard::count`]).
+    pub async fn look(&self, exchange: Exchange) -> Judged {
         let started = Instant::now();
         let direction = exchange.direction;
         let deadline = started + self.limits.deadline;
@@ -214,7 +225,6 @@ impl Guard {
             findings: &findings,
             failures: &failures,
         });
-        self.count(&verdict);
         Judged { verdict, task, took: started.elapsed() }
     }
 
@@ -228,7 +238,13 @@ impl Guard {
         task.exchange.segments.iter().map(code).collect()
     }
 
-    fn count(&self, verdict: &Verdict) {
+    /// What the policy makes of the window over a streamed answer.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Counts a verdict on these segments.
+    pub fn count(&self, verdict: &Verdict, segments: &[Segment]) {
         let policy = &*verdict.policy.name;
         let direction = verdict.direction.as_str();
         let metrics = &self.metrics;
@@ -251,6 +267,13 @@ impl Guard {
                 outcome = outcome.as_str(),
                 "a detector did not judge"
             );
+        }
+        if let Some((failure, _)) = verdict.failures.first() {
+            for segment in segments {
+                let characters = u64::try_from(segment.text.chars().count()).unwrap_or(u64::MAX);
+                let labels = [segment.place.as_str(), failure.reason.as_str()];
+                metrics.unjudged_chars.with_label_values(&labels).inc_by(characters);
+            }
         }
         if verdict.action == Action::Refuse {
             let hit = verdict.decided_by();

@@ -299,6 +299,15 @@ pub struct Redaction {
     pub restore: bool,
 }
 
+/// How much of an exchange's text was judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    /// Characters that were seen.
+    pub characters: usize,
+    /// Characters that every detector of the policy judged.
+    pub judged: usize,
+}
+
 /// What a policy decided about an exchange.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
@@ -320,9 +329,43 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// Detectors that did not judge, with what the policy says about each.
     pub failures: Vec<(Failure, OnFailure)>,
+    /// How much was judged.
+    pub coverage: Coverage,
 }
 
 impl Verdict {
+    /// Adds what was decided about another part of the same answer. Segments and spans must be those of the whole.
+    pub fn absorb(&mut self, other: Self) {
+        self.action = self.action.max(other.action);
+        self.would = self.would.max(other.would);
+        for hit in other.hits {
+            match self.hits.iter_mut().find(|known| known.rule == hit.rule) {
+                Some(known) => {
+                    known.segments.extend(hit.segments);
+                    known.segments.sort_unstable();
+                    known.segments.dedup();
+                }
+                None => self.hits.push(hit),
+            }
+        }
+        self.hits.sort_by(|a, b| b.action.cmp(&a.action));
+        self.redactions.extend(other.redactions.into_iter().filter(|new| !self.redactions.contains(new)));
+        for finding in other.findings {
+            // The same place of a text is judged in more than one window: the surest counts.
+            let same = |known: &&mut Finding| {
+                known.signal == finding.signal && known.segment == finding.segment && meet(&known.span, &finding.span)
+            };
+            match self.findings.iter_mut().find(same) {
+                Some(known) if known.score < finding.score => *known = finding,
+                Some(_) => {}
+                None => self.findings.push(finding),
+            }
+        }
+        self.failures.extend(other.failures.into_iter().filter(|new| !self.failures.contains(new)));
+        self.coverage.characters += other.coverage.characters;
+        self.coverage.judged += other.coverage.judged;
+    }
+
     /// The enforced rules that matched, strongest first.
     pub fn enforced(&self) -> impl Iterator<Item = &RuleHit> {
         self.hits.iter().filter(|hit| hit.mode == Mode::Enforce)
@@ -347,5 +390,13 @@ impl Verdict {
     /// Failed detectors that the policy let through.
     pub fn unprotected(&self) -> impl Iterator<Item = &Failure> {
         self.failures.iter().filter(|(_, outcome)| *outcome == OnFailure::Open).map(|(failure, _)| failure)
+    }
+}
+
+/// Whether two spans have a byte in common; a whole text meets everything in it.
+fn meet(a: &Option<Range<usize>>, b: &Option<Range<usize>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.start < b.end && b.start < a.end,
+        _ => true,
     }
 }

@@ -5,38 +5,42 @@ use serde_json::Value;
 use crate::message::{Direction, Place, Role, Segment};
 
 /// Gathers segments from a JSON value.
-pub(super) struct Lens {
+#[derive(Debug)]
+pub struct Lens {
     direction: Direction,
     segments: Vec<Segment>,
 }
 
 impl Lens {
-    pub(super) fn new(direction: Direction) -> Self {
+    /// An empty one for texts of this direction.
+    pub fn new(direction: Direction) -> Self {
         Self { direction, segments: Vec::new() }
     }
 
     /// Takes a string that holds text; anything else, and the empty string, is no segment.
-    pub(super) fn text(&mut self, value: &Value, pointer: String, role: Role, place: Place) {
-        if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {
-            self.segments.push(Segment {
-                pointer,
-                place,
-                role,
-                direction: self.direction,
-                text: text.into(),
-            });
+    pub fn text(&mut self, value: &Value, pointer: String, role: Role, place: Place) {
+        if let Some(text) = value.as_str() {
+            self.push(text, pointer, role, place);
+        }
+    }
+
+    /// Takes a text; the empty one is no segment.
+    pub fn push(&mut self, text: &str, pointer: String, role: Role, place: Place) {
+        if !text.is_empty() {
+            let direction = self.direction;
+            self.segments.push(Segment { pointer, place, role, direction, text: text.into() });
         }
     }
 
     /// Takes a member of an object, when it is there.
-    pub(super) fn member(&mut self, object: &Value, key: &str, pointer: &str, role: Role, place: Place) {
+    pub fn member(&mut self, object: &Value, key: &str, pointer: &str, role: Role, place: Place) {
         if let Some(value) = object.get(key) {
             self.text(value, format!("{pointer}/{key}"), role, place);
         }
     }
 
     /// Takes message content: a string, or an array of parts with `text` (or `refusal`).
-    pub(super) fn content(&mut self, content: &Value, pointer: &str, role: Role, place: Place) {
+    pub fn content(&mut self, content: &Value, pointer: &str, role: Role, place: Place) {
         match content {
             Value::Array(parts) => {
                 for (i, part) in parts.iter().enumerate() {
@@ -50,7 +54,7 @@ impl Lens {
     }
 
     /// Takes the tool calls of an assistant's message: names and arguments.
-    pub(super) fn tool_calls(&mut self, message: &Value, pointer: &str, role: Role) {
+    pub fn tool_calls(&mut self, message: &Value, pointer: &str, role: Role) {
         let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
         for (i, call) in calls.enumerate() {
             for (kind, text) in [("function", "arguments"), ("custom", "input")] {
@@ -69,34 +73,49 @@ impl Lens {
     }
 
     /// Takes every string below a value, whatever its key: for schemas and descriptions.
-    pub(super) fn every_string(&mut self, value: &Value, pointer: &str, role: Role, place: Place) {
-        // An explicit stack: a body may be nested as deeply as its parser allows.
-        let mut open = vec![(value, pointer.to_owned())];
-        while let Some((value, at)) = open.pop() {
-            match value {
-                Value::String(_) => self.text(value, at, role, place),
-                Value::Array(items) => {
-                    open.extend(items.iter().enumerate().rev().map(|(i, item)| (item, format!("{at}/{i}"))));
-                }
-                Value::Object(members) => {
-                    open.extend(
-                        members.iter().rev().map(|(key, item)| (item, format!("{at}/{}", escape(key)))),
-                    );
-                }
-                _ => {}
-            }
+    pub fn every_string(&mut self, value: &Value, pointer: &str, role: Role, place: Place) {
+        for (below, text) in every_string_below(value) {
+            self.push(text, format!("{pointer}{below}"), role, place);
         }
     }
 
-    pub(super) fn finish(self) -> Vec<Segment> {
+    /// What was gathered.
+    pub fn finish(self) -> Vec<Segment> {
         self.segments
     }
 }
 
+/// Every string below a value with its pointer from there, in order; the empty ones are left out.
+pub(super) fn every_string_below(value: &Value) -> Vec<(String, &str)> {
+    let mut found = Vec::new();
+    // An explicit stack: a body may be nested as deeply as its parser allows.
+    let mut open = vec![(value, String::new())];
+    while let Some((value, at)) = open.pop() {
+        match value {
+            Value::String(text) if !text.is_empty() => found.push((at, text.as_str())),
+            Value::Array(items) => {
+                open.extend(items.iter().enumerate().rev().map(|(i, item)| (item, format!("{at}/{i}"))));
+            }
+            Value::Object(members) => {
+                open.extend(members.iter().rev().map(|(key, item)| (item, format!("{at}/{}", escape(key)))));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// Writes a text back to where a segment came from. The pointer comes from [`Lens`], so it exists.
-pub(super) fn write(json: &mut Value, pointer: &str, text: String) {
+pub fn write(json: &mut Value, pointer: &str, text: String) {
     if let Some(place) = json.pointer_mut(pointer) {
         *place = Value::String(text);
+    }
+}
+
+/// Makes the value at a pointer null, where there is one.
+pub fn forget(json: &mut Value, pointer: &str) {
+    if let Some(place) = json.pointer_mut(pointer) {
+        *place = Value::Null;
     }
 }
 

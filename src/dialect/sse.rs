@@ -1,6 +1,6 @@
-//! Server-sent events (WHATWG HTML, section 9.2): reading a whole body of them, writing single ones.
+//! Server-sent events (WHATWG HTML, section 9.2): cutting a body into events however it arrives, writing single ones.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use eventsource_stream::Eventsource;
 use futures_util::{FutureExt, StreamExt, stream};
 
@@ -10,16 +10,96 @@ pub const CONTENT_TYPE: &str = "text/event-stream";
 /// OpenAI's end of a stream.
 pub const DONE: &str = "[DONE]";
 
-/// The data of every event in a complete body, in order.
-///
-/// # Errors
-/// When the body is not UTF-8 or not a stream of events.
-pub fn read_all(body: &[Bytes]) -> Result<Vec<String>, String> {
-    let chunks = stream::iter(body.iter().cloned().map(Ok::<_, std::convert::Infallible>));
-    let events =
-        chunks.eventsource().map(|event| event.map(|event| event.data).map_err(|error| error.to_string()));
+/// One event, and the bytes it came as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its bytes, the blank line at the end included.
+    pub raw: Bytes,
+    /// Its type; empty when it names none.
+    pub name: String,
+    /// Its data; `None` for a block of comments, which a client never sees.
+    pub data: Option<String>,
+}
+
+/// Cuts a body into events.
+#[derive(Debug, Default)]
+pub struct Events {
+    held: BytesMut,
+    /// Bytes in which no end of an event was found.
+    looked: usize,
+}
+
+impl Events {
+    /// Takes the next bytes. Events are then to be had from [`Events::next`].
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+    }
+
+    /// Bytes that are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The next event that is complete.
+    ///
+    /// # Errors
+    /// It is not UTF-8.
+    pub fn next(&mut self) -> Option<Result<Event, String>> {
+        // An end may have begun in what was looked at: `\r\n\r` is three bytes of one.
+        let from = self.looked.saturating_sub(3);
+        let Some(end) = end_of_event(&self.held[from..]).map(|end| from + end) else {
+            self.looked = self.held.len();
+            return None;
+        };
+        self.looked = 0;
+        Some(event_of(self.held.split_to(end).freeze()))
+    }
+
+    /// What is left at the end of the body: an event without a blank line behind it, which clients don't look at.
+    ///
+    /// # Errors
+    /// It is not UTF-8.
+    pub fn finish(self) -> Option<Result<Event, String>> {
+        let rest = self.held.freeze();
+        if rest.iter().all(u8::is_ascii_whitespace) { None } else { Some(event_of(rest)) }
+    }
+}
+
+/// Where the first blank line ends. A `\r` at the end of what there is may be half a line's end, so it is waited for.
+fn end_of_event(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(i) = memchr::memchr2(b'\n', b'\r', bytes.get(at..)?) {
+        let line_end = after_line_end(bytes, at + i)?;
+        match bytes.get(line_end)? {
+            b'\n' | b'\r' => return after_line_end(bytes, line_end),
+            _ => at = line_end,
+        }
+    }
+    None
+}
+
+fn after_line_end(bytes: &[u8], at: usize) -> Option<usize> {
+    match (bytes[at], bytes.get(at + 1)) {
+        (b'\n', _) => Some(at + 1),
+        (_, Some(b'\n')) => Some(at + 2),
+        (_, Some(_)) => Some(at + 1),
+        (_, None) => None,
+    }
+}
+
+fn event_of(raw: Bytes) -> Result<Event, String> {
+    std::str::from_utf8(&raw).map_err(|_| "an event that is not UTF-8".to_owned())?;
+    // A blank line more ends an event that was cut off.
+    let body = stream::iter([raw.clone(), Bytes::from_static(b"\n\n")].map(Ok::<_, std::convert::Infallible>));
     // Everything is in memory already, so the stream never waits.
-    events.collect::<Vec<_>>().now_or_never().unwrap_or_default().into_iter().collect()
+    let parsed = body.eventsource().next().now_or_never().flatten();
+    let (name, data) = match parsed {
+        // `message` is the name of events that name none.
+        Some(Ok(event)) => (if event.event == "message" { String::new() } else { event.event }, Some(event.data)),
+        Some(Err(error)) => return Err(error.to_string()),
+        None => (String::new(), None),
+    };
+    Ok(Event { raw, name, data })
 }
 
 /// One event that carries `data`.
@@ -27,16 +107,53 @@ pub fn event(data: &str) -> Bytes {
     format!("data: {data}\n\n").into()
 }
 
+/// One event of a type that carries `data`; without a name as [`event`].
+pub fn named(name: &str, data: &str) -> Bytes {
+    if name.is_empty() { event(data) } else { format!("event: {name}\ndata: {data}\n\n").into() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all(pieces: &[&[u8]]) -> Vec<Event> {
+        let mut events = Events::default();
+        let mut all = Vec::new();
+        for piece in pieces {
+            events.push(piece);
+            while let Some(event) = events.next() {
+                all.push(event.unwrap());
+            }
+        }
+        all.extend(events.finish().map(Result::unwrap));
+        all
+    }
+
     #[test]
     fn reads_events_however_they_are_cut() {
-        let body = ": hello\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\ndata: é\n\ndata: [DONE]\n\n".as_bytes();
+        let body =
+            ": hello\r\n\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\nevent: x\ndata: é\n\ndata: [DONE]\n\n".as_bytes();
         for cut in 1..body.len() {
-            let parts = [Bytes::copy_from_slice(&body[..cut]), Bytes::copy_from_slice(&body[cut..])];
-            assert_eq!(read_all(&parts).unwrap(), ["{\"a\":\n1}", "é", "[DONE]"], "cut at {cut}");
+            let events = all(&[&body[..cut], &body[cut..]]);
+            let said: Vec<(&str, Option<&str>)> =
+                events.iter().map(|event| (&*event.name, event.data.as_deref())).collect();
+            let expected = [("", None), ("", Some("{\"a\":\n1}")), ("x", Some("é")), ("", Some("[DONE]"))];
+            assert_eq!(said, expected, "cut at {cut}");
+            let raw: Vec<u8> = events.iter().flat_map(|event| event.raw.to_vec()).collect();
+            assert_eq!(raw, body, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn an_event_without_its_blank_line_is_what_is_left() {
+        assert_eq!(all(&[b"data: a\n\ndata: b"]).len(), 2);
+        assert!(all(&[b"data: a\n\n\n"]).len() == 1);
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_an_error() {
+        let mut events = Events::default();
+        events.push(b"data: \xff\n\n");
+        assert!(events.next().unwrap().is_err());
     }
 }

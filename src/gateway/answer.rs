@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Answer, AnswerBody, Gateway, RefusalShape, Turn};
 use crate::{
     detect::language,
-    dialect::{chat::ChatAnswer, moderation, native, sse},
+    dialect::{self, Refusal, moderation, native, sse},
     guard::{Judged, reply::Replies},
     message::Exchange,
     verdict::{Action, NoticeAt, Verdict},
@@ -37,33 +37,41 @@ pub(super) fn notices(judged: &Judged, replies: &Replies, region: Option<&str>) 
 }
 
 impl Gateway {
-    /// Declines a question: nothing was asked of an upstream.
+    /// Declines a question: nothing that was asked of an upstream is shown.
     pub(super) fn refuse_question(&self, turn: &Turn, input: &Judged) -> Answer {
         let text = turn.reply_to(input);
-        if self.settings.refusal_shape == RefusalShape::Azure {
-            self.observe(turn);
-            let headers = native::headers(&[&input.verdict], input.took);
-            let body = azure_refusal(&input.verdict, &text).to_string().into();
-            let body = AnswerBody::Whole(body);
-            return Answer { status: StatusCode::BAD_REQUEST, headers, body };
+        let dialect = turn.request.dialect();
+        if self.settings.refusal_shape == RefusalShape::Azure && dialect.answers() {
+            let body = azure_refusal(&input.verdict, &text);
+            return self.refuse_as_error(turn, input, &body);
         }
-        let request = &turn.request;
-        let id = format!("chatcmpl-{}", turn.id);
-        let refusal =
-            ChatAnswer::refusal(&id, turn.created, &request.model, &text, request.n, request.stream);
-        self.finish(turn, refusal, HeaderMap::new(), input, None)
+        let answer = turn.refusal(input, &text, None);
+        if !dialect.answers() {
+            return self.refuse_as_error(turn, input, answer.json());
+        }
+        self.finish(turn, answer, HeaderMap::new(), input, None)
     }
 
-    /// Puts verdict blocks and headers on an answer and sends it off.
+    /// Declines with HTTP 400, where an answer could not say it.
+    fn refuse_as_error(&self, turn: &Turn, input: &Judged, body: &Value) -> Answer {
+        self.observe(turn);
+        let mut headers = native::headers(&[&input.verdict], input.took);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = AnswerBody::Whole(body.to_string().into());
+        Answer { status: StatusCode::BAD_REQUEST, headers, body }
+    }
+
+    /// Puts verdict blocks and headers on a whole answer and sends it off.
     pub(super) fn finish(
         &self,
         turn: &Turn,
-        mut answer: ChatAnswer,
+        mut answer: dialect::Answer,
         mut headers: HeaderMap,
         input: &Judged,
         output: Option<&Judged>,
     ) -> Answer {
-        if turn.request.wants_moderation {
+        let asked = turn.request.asked();
+        if asked.wants_moderation {
             answer.attach(
                 "moderation",
                 moderation::block(&input.verdict, output.map(|judged| &judged.verdict)),
@@ -76,9 +84,9 @@ impl Gateway {
             std::iter::once(input).chain(output).map(|judged| &judged.verdict).collect();
         let took: Duration = std::iter::once(input).chain(output).map(|judged| judged.took).sum();
         headers.extend(native::headers(&verdicts, took));
-        let body = if turn.request.stream {
+        let body = if asked.stream {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(sse::CONTENT_TYPE));
-            AnswerBody::Events(answer.into_events(turn.request.include_usage))
+            AnswerBody::Events(answer.into_events(asked))
         } else {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             AnswerBody::Whole(answer.into_whole())
@@ -88,7 +96,17 @@ impl Gateway {
     }
 }
 
-fn verdict_block(input: &Judged, output: Option<&Judged>) -> Value {
+impl Turn {
+    /// An answer that declines in these words, in place of one that was made.
+    pub(super) fn refusal(&self, judged: &Judged, text: &str, instead: Option<&Value>) -> dialect::Answer {
+        let hazard = judged.verdict.decided_by().and_then(|hit| hit.hazard).map(|hazard| hazard.as_str());
+        let asked = self.request.asked();
+        let refusal = Refusal { text, id: &self.id, created: self.created, asked, instead, hazard };
+        dialect::Answer::refusal(self.request.dialect(), &refusal)
+    }
+}
+
+pub(super) fn verdict_block(input: &Judged, output: Option<&Judged>) -> Value {
     let side = |judged: &Judged| native::VerdictBody::new(&judged.verdict, judged.segments());
     json!({"input": side(input), "output": output.map(side)})
 }

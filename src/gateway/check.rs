@@ -9,7 +9,7 @@ use super::{Call, Gateway, GatewayError, answer, region};
 use crate::{
     dialect::{
         BadBody,
-        chat::ChatRequest,
+        Request, chat::CHAT,
         native::{CheckRequest, CheckResponse, VerdictBody},
     },
     guard::{Judged, advice::Advice, reply::Replies},
@@ -78,7 +78,7 @@ fn exchange(request: CheckRequest) -> Result<Exchange, BadBody> {
         }
         (None, Some(messages)) => {
             let body = json!({"model": "none", "messages": messages}).to_string();
-            Ok(Exchange::input(ChatRequest::parse(Bytes::from(body))?.segments()))
+            Ok(Exchange::input(Request::parse(&CHAT, Bytes::from(body))?.segments()))
         }
         _ => Err(BadBody {
             param: Some("text".to_owned()),

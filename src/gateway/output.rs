@@ -1,19 +1,20 @@
-//! The answer: gathered, judged beside its question, changed as the verdict says.
+//! A whole answer: judged beside its question, changed as the verdict says.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::{StreamExt, stream::BoxStream};
-
-use super::{Answer, Gateway, GatewayError, Turn, answer, input::Changes};
+use super::{
+    Gateway, GatewayError, Settings, Turn, answer,
+    input::Changes,
+    stream::{self, Flow},
+};
 use crate::{
-    dialect::chat::ChatAnswer,
+    dialect::Answer,
     guard::{
         Judged,
         redact::{Pseudonyms, Syntax, mask},
         reply::place_notice,
     },
-    message::{Direction, Exchange, Place},
+    message::{Exchange, Place},
     upstream::{Reply, ReplyBody, UpstreamError},
     verdict::{Action, NoticeAt, Redaction},
 };
@@ -22,32 +23,27 @@ impl Gateway {
     /// Judges an upstream's answer and sends off what may be shown of it.
     pub(super) async fn answer(
         &self,
-        mut turn: Turn,
+        turn: Turn,
         input: Judged,
         changes: Changes,
         reply: Reply,
-    ) -> Result<Answer, GatewayError> {
+    ) -> Result<super::Answer, GatewayError> {
         let Reply { headers, upstream, body, .. } = reply;
-        let broken = |reason: String| UpstreamError::Broken { upstream: upstream.clone(), reason };
-        let mut answer = match body {
-            ReplyBody::Events(events) if self.may_show_at_once(&turn, &changes) => {
-                return Ok(self.show_live(turn, input, headers, events));
-            }
-            ReplyBody::Whole(body) => ChatAnswer::from_whole(body).map_err(broken)?,
+        let body = match body {
             ReplyBody::Events(events) => {
-                let asked = Instant::now();
-                let events = self.gather(events, &upstream).await?;
-                turn.waited += asked.elapsed();
-                ChatAnswer::from_events(events).map_err(broken)?
+                let flow = Flow::new(self, turn, input, changes, upstream, events);
+                return Ok(self.follow(flow, headers).await?);
             }
+            ReplyBody::Whole(body) => body,
         };
-        if answer.model_declined() {
-            self.metrics.model_refusals.with_label_values(&[&turn.request.model]).inc();
+        let mut answer = Answer::read(turn.request.dialect(), body)
+            .map_err(|reason| UpstreamError::Broken { upstream, reason })?;
+        if answer.declined() {
+            self.metrics.model_refusals.with_label_values(&[&turn.request.asked().model]).inc();
         }
         let output = turn.judge_output(&answer, &input).await;
         if output.verdict.action == Action::Refuse {
-            let id = format!("chatcmpl-{}", turn.id);
-            answer = answer.refused(&id, turn.created, &turn.request.model, &turn.reply_to(&output));
+            answer = turn.refusal(&output, &turn.reply_to(&output), Some(answer.json()));
         } else {
             redact(&mut answer, &output);
             restore(&mut answer, &changes.pseudonyms);
@@ -58,46 +54,22 @@ impl Gateway {
         Ok(self.finish(&turn, answer, headers, &input, Some(&output)))
     }
 
-    /// A stream need not be put together when nothing could change it: no rule acts on answers, nothing has to
-    /// be restored or added.
-    fn may_show_at_once(&self, turn: &Turn, changes: &Changes) -> bool {
-        !turn.guard.policy().acts_on(Direction::Output)
-            && changes.pseudonyms.is_empty()
-            && changes.notices.is_empty()
-            && !turn.request.wants_moderation
-            && !self.settings.verdict_in_body
-    }
-
-    /// All of a stream, held until it can be judged.
-    async fn gather(
-        &self,
-        mut events: BoxStream<'static, Result<Bytes, UpstreamError>>,
-        upstream: &str,
-    ) -> Result<Vec<Bytes>, UpstreamError> {
-        let mut held = Vec::new();
-        let mut bytes = 0;
-        while let Some(chunk) = events.next().await {
-            let chunk = chunk?;
-            bytes += chunk.len();
-            if bytes > self.settings.max_answer_bytes {
-                let reason = format!("more than {} bytes", self.settings.max_answer_bytes);
-                return Err(UpstreamError::Broken { upstream: upstream.to_owned(), reason });
-            }
-            held.push(chunk);
-        }
-        Ok(held)
+    /// What a stream of an answer is held to.
+    pub(super) fn stream_settings(&self, surface: &'static str) -> stream::Settings {
+        let Settings { max_answer_bytes: max_bytes, verdict_in_body, .. } = self.settings;
+        stream::Settings { max_bytes, verdict_in_body, surface }
     }
 }
 
 impl Turn {
-    pub(super) async fn judge_output(&self, answer: &ChatAnswer, input: &Judged) -> Judged {
+    pub(super) async fn judge_output(&self, answer: &Answer, input: &Judged) -> Judged {
         let context = Arc::clone(&input.task.exchange.segments);
         self.guard.judge(Exchange::output(answer.segments(), context)).await
     }
 }
 
 /// Masks what the output rules take out. These values were never the client's, so they don't come back.
-fn redact(answer: &mut ChatAnswer, output: &Judged) {
+fn redact(answer: &mut Answer, output: &Judged) {
     for (i, segment) in output.segments().iter().enumerate() {
         let of_segment: Vec<&Redaction> =
             output.verdict.redactions.iter().filter(|r| r.segment == i).collect();
@@ -108,7 +80,7 @@ fn redact(answer: &mut ChatAnswer, output: &Judged) {
 }
 
 /// Puts back what was taken out of the question, in every text of the answer.
-fn restore(answer: &mut ChatAnswer, pseudonyms: &Pseudonyms) {
+fn restore(answer: &mut Answer, pseudonyms: &Pseudonyms) {
     if pseudonyms.is_empty() {
         return;
     }
@@ -121,8 +93,8 @@ fn restore(answer: &mut ChatAnswer, pseudonyms: &Pseudonyms) {
     }
 }
 
-fn add_notices(answer: &mut ChatAnswer, notices: Vec<(String, NoticeAt)>) {
+fn add_notices(answer: &mut Answer, notices: Vec<(String, NoticeAt)>) {
     for (notice, at) in notices {
-        answer.map_content(|text| place_notice(text, &notice, at));
+        answer.map_visible(|text| place_notice(text, &notice, at));
     }
 }

@@ -125,7 +125,12 @@ impl fmt::Debug for Pseudonyms {
 /// Masks all redactions of one segment, also those that a policy wants restored: for answers, where a value
 /// that came back would undo its redaction. Spans as in [`Pseudonyms::apply`].
 pub fn mask(text: &str, redactions: &[&Redaction]) -> String {
-    replace_spans(text, redactions, |redaction, _| format!("[{}]", label(&redaction.signal)))
+    replace_spans(text, redactions, |redaction, _| masked(&redaction.signal))
+}
+
+/// What stands for a masked value.
+pub fn masked(signal: &str) -> String {
+    format!("[{}]", label(signal))
 }
 
 /// The label of a signal's placeholders: its last part in capitals, `pii.credit_card` -> `CREDIT_CARD`.

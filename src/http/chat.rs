@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{State, error::ApiError, layers};
 use crate::{
-    dialect::error::ErrorBody,
+    dialect::{chat::CHAT, error::ErrorBody},
     gateway::{Answer, AnswerBody},
 };
 
@@ -42,7 +42,7 @@ pub(super) async fn completions(
     request: Request,
 ) -> Result<Response, ApiError> {
     let call = layers::call(&state, request).await?;
-    Ok(respond(state.gateway.chat(call).await?))
+    Ok(respond(state.gateway.respond(&CHAT, call).await?))
 }
 
 fn respond(answer: Answer) -> Response {

@@ -6,7 +6,7 @@ use std::{ops::Range, sync::Arc};
 use super::{Policy, Rule, condition::Facts};
 use crate::{
     message::{Direction, Segment},
-    verdict::{Action, Failure, Finding, Hazard, Mode, NoticeAt, OnFailure, Redaction, RuleHit, Verdict},
+    verdict::{Action, Coverage, Failure, Finding, Hazard, Mode, NoticeAt, OnFailure, Redaction, RuleHit, Verdict},
 };
 
 /// The rule that stands in a verdict when a detector failed and the policy is closed to that.
@@ -68,6 +68,8 @@ impl Policy {
             let hits = hits.iter().filter(|hit| !enforced_only || hit.mode == Mode::Enforce);
             hits.map(|hit| hit.action).max().unwrap_or_default()
         };
+        let characters = evidence.segments.iter().map(|segment| segment.text.chars().count()).sum();
+        let judged = if failures.is_empty() { characters } else { 0 };
         Verdict {
             direction: evidence.direction,
             policy: self.id.clone(),
@@ -78,6 +80,7 @@ impl Policy {
             hits,
             findings: evidence.findings.to_vec(),
             failures,
+            coverage: Coverage { characters, judged },
         }
     }
 

@@ -74,6 +74,10 @@ metrics! {
     stream_held_tokens: Histogram("demur_stream_held_tokens", [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0]);
     /// Detectors that did not judge, by reason and by what the policy did then (open or closed).
     detector_failures: IntCounterVec("demur_detector_failures_total", ["detector", "reason", "outcome"]);
+    /// Characters that went on or were refused without having been judged by every detector, by place and reason.
+    unjudged_chars: IntCounterVec("demur_unjudged_chars_total", ["place", "reason"]);
+    /// Streamed answers by how they ended (done, refused, broken or cancelled).
+    streams: IntCounterVec("demur_streams_total", ["surface", "outcome"]);
     /// Answers in which the model itself declined.
     model_refusals: IntCounterVec("demur_model_refusals_total", ["model"]);
     /// Policy loads by result (ok or error); on error the last good policy goes on serving.

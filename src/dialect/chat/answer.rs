@@ -1,186 +1,143 @@
-//! The answer: its texts, changes to them, and answers of our own.
+//! The answer: its texts, and refusals in its form.
 
-use std::sync::OnceLock;
-
-use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{
-    super::lens,
-    chunks,
-    plain::{Choice, Plain},
-};
-use crate::message::{Direction, Place, Role, Segment};
+use super::super::{Lens, Refusal};
+use crate::message::{Place, Role};
 
-/// A whole chat completion: what an upstream said, or a refusal of ours.
-#[derive(Debug)]
-pub struct ChatAnswer {
-    /// The upstream's own bytes, handed on when nothing changes.
-    raw: Vec<Bytes>,
-    /// A plain answer is read as a tree only when it has to be changed.
-    plain: Option<Plain>,
-    tree: OnceLock<Value>,
-    changed: bool,
-    streamed: bool,
+/// Members of an answer that hold no text of the model's, as OpenAI and those who follow it name them.
+const NO_TEXT: [&str; 10] = [
+    "id",
+    "object",
+    "created",
+    "model",
+    "choices",
+    "usage",
+    "system_fingerprint",
+    "service_tier",
+    "moderation",
+    "demur",
+];
+
+/// The same of a message or delta, and those that are looked at by name.
+const KNOWN: [&str; 9] = [
+    "role",
+    "content",
+    "refusal",
+    "reasoning_content",
+    "reasoning",
+    "tool_calls",
+    "function_call",
+    "audio",
+    "annotations",
+];
+
+/// Members beside the choices that are of none of the known kinds: what a client sees of them is judged.
+pub(super) fn unknown(answer: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    answer.as_object().into_iter().flatten().filter(|(key, _)| !NO_TEXT.contains(&key.as_str()))
 }
 
-impl ChatAnswer {
-    /// Reads a whole JSON answer.
-    ///
-    /// # Errors
-    /// What is missing for it to be a chat completion.
-    pub fn from_whole(body: Bytes) -> Result<Self, String> {
-        let plain = Plain::read(&body);
-        if plain.is_some() {
-            return Ok(Self {
-                raw: vec![body],
-                plain,
-                tree: OnceLock::new(),
-                changed: false,
-                streamed: false,
-            });
+/// Members of a message or delta of none of the known kinds.
+pub(super) fn unknown_of_message(message: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    message.as_object().into_iter().flatten().filter(|(key, _)| !KNOWN.contains(&key.as_str()))
+}
+
+/// Every text of the answer that the client sees, in all choices.
+pub(super) fn texts(answer: &Value, lens: &mut Lens) {
+    let choices = answer["choices"].as_array().into_iter().flatten();
+    for (i, choice) in choices.enumerate() {
+        let message = &choice["message"];
+        let at = format!("/choices/{i}/message");
+        lens.content(&message["content"], &format!("{at}/content"), Role::Assistant, Place::Content);
+        lens.member(message, "refusal", &at, Role::Assistant, Place::Refusal);
+        for key in ["reasoning_content", "reasoning"] {
+            lens.member(message, key, &at, Role::Assistant, Place::Reasoning);
         }
-        let json: Value = serde_json::from_slice(&body).map_err(|error| format!("not JSON: {error}"))?;
-        if !json["choices"].is_array() {
-            return Err("a JSON answer without `choices`".to_owned());
+        if let Some(audio) = message.get("audio") {
+            lens.member(audio, "transcript", &format!("{at}/audio"), Role::Assistant, Place::Content);
         }
-        Ok(Self::new(vec![body], json, false, false))
-    }
-
-    /// Puts a complete stream of events together.
-    ///
-    /// # Errors
-    /// What is wrong with the stream; an error event of the upstream is reported as such.
-    pub fn from_events(events: Vec<Bytes>) -> Result<Self, String> {
-        let json = chunks::assemble(&events)?;
-        Ok(Self::new(events, json, false, true))
-    }
-
-    /// A refusal in our own words: HTTP 200, the text in `content` and in `refusal`,
-    /// `finish_reason: "content_filter"` for each of the choices that were asked for.
-    pub fn refusal(id: &str, created: u64, model: &str, text: &str, n: usize, streamed: bool) -> Self {
-        let choice = |index: usize| {
-            json!({
-                "index": index,
-                "message": {"role": "assistant", "content": text, "refusal": text},
-                "logprobs": null,
-                "finish_reason": "content_filter",
-            })
-        };
-        let json = json!({
-            "id": id,
-            "object": "chat.completion",
-            "created": created,
-            "model": model,
-            "choices": (0..n).map(choice).collect::<Vec<_>>(),
-            "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
-        });
-        Self::new(Vec::new(), json, true, streamed)
-    }
-
-    fn new(raw: Vec<Bytes>, json: Value, changed: bool, streamed: bool) -> Self {
-        Self { raw, plain: None, tree: json.into(), changed, streamed }
-    }
-
-    fn json(&self) -> &Value {
-        let read = || serde_json::from_slice(&self.raw[0]).expect("a plain answer can be read as a tree");
-        self.tree.get_or_init(read)
-    }
-
-    /// The answer to be changed.
-    fn json_mut(&mut self) -> &mut Value {
-        self.json();
-        self.plain = None;
-        self.changed = true;
-        self.tree.get_mut().expect("it was just read")
-    }
-
-    /// The same refusal in place of an answer that was made: its id and what it cost stay known.
-    #[must_use]
-    pub fn refused(&self, id: &str, created: u64, model: &str, text: &str) -> Self {
-        let n = self.json()["choices"].as_array().map_or(1, Vec::len).max(1);
-        let mut refusal = Self::refusal(id, created, model, text, n, self.streamed);
-        for key in ["id", "created", "model", "usage"] {
-            if let Some(value) = self.json().get(key).filter(|value| !value.is_null()) {
-                refusal.json_mut()[key] = value.clone();
-            }
+        if let Some(annotations) = message.get("annotations") {
+            lens.every_string(annotations, &format!("{at}/annotations"), Role::Assistant, Place::Other);
         }
-        refusal
-    }
-
-    /// Every text of the answer that the client sees, in all choices.
-    pub fn segments(&self) -> Vec<Segment> {
-        if let Some(plain) = &self.plain {
-            return plain.segments();
+        lens.tool_calls(message, &at, Role::Assistant);
+        for (key, value) in unknown_of_message(message) {
+            lens.every_string(value, &format!("{at}/{key}"), Role::Assistant, Place::Other);
         }
-        let mut lens = lens::Lens::new(Direction::Output);
-        let choices = self.json()["choices"].as_array().into_iter().flatten();
-        for (i, choice) in choices.enumerate() {
-            let message = &choice["message"];
-            let at = format!("/choices/{i}/message");
-            lens.content(&message["content"], &format!("{at}/content"), Role::Assistant, Place::Content);
-            lens.member(message, "refusal", &at, Role::Assistant, Place::Refusal);
-            for key in ["reasoning_content", "reasoning"] {
-                lens.member(message, key, &at, Role::Assistant, Place::Reasoning);
-            }
-            if let Some(audio) = message.get("audio") {
-                lens.member(audio, "transcript", &format!("{at}/audio"), Role::Assistant, Place::Content);
-            }
-            if let Some(annotations) = message.get("annotations") {
-                lens.every_string(annotations, &format!("{at}/annotations"), Role::Assistant, Place::Other);
-            }
-            lens.tool_calls(message, &at, Role::Assistant);
-        }
-        lens.finish()
+        let said: String =
+            ["content", "refusal"].iter().filter_map(|key| message[*key].as_str()).collect();
+        let spelled = spelled(&choice["logprobs"], &said);
+        lens.text(&Value::String(spelled), format!("/choices/{i}/logprobs"), Role::Assistant, Place::Other);
     }
-
-    /// Replaces the text of one segment. The token log-probabilities of that choice would still spell the old
-    /// text, so they go.
-    pub fn replace(&mut self, pointer: &str, text: String) {
-        let json = self.json_mut();
-        lens::write(json, pointer, text);
-        let choice = pointer.split('/').nth(2).and_then(|i| json.pointer_mut(&format!("/choices/{i}")));
-        if let Some(logprobs) = choice.and_then(|choice| choice.get_mut("logprobs")) {
-            *logprobs = Value::Null;
-        }
+    for (key, value) in unknown(answer) {
+        lens.every_string(value, &format!("/{key}"), Role::Assistant, Place::Other);
     }
+}
 
-    /// Changes the visible text of every choice: its string content.
-    pub fn map_content(&mut self, change: impl Fn(&str) -> String) {
-        for choice in self.json_mut()["choices"].as_array_mut().into_iter().flatten() {
-            let content = &mut choice["message"]["content"];
-            if let Some(text) = content.as_str() {
-                *content = Value::String(change(text));
+/// What token log-probabilities spell beside `said`: the tokens, unless they are those of the text, and the
+/// alternatives to each.
+pub(super) fn spelled(logprobs: &Value, said: &str) -> String {
+    let (mut tokens, mut alternatives) = (String::new(), String::new());
+    let listed = ["content", "refusal"].iter().filter_map(|key| logprobs[*key].as_array()).flatten();
+    for token in listed {
+        let own = token["token"].as_str().unwrap_or_default();
+        tokens.push_str(own);
+        for other in token["top_logprobs"].as_array().into_iter().flatten() {
+            if let Some(other) = other["token"].as_str().filter(|other| *other != own) {
+                alternatives.push(' ');
+                alternatives.push_str(other.trim());
             }
         }
     }
+    if tokens == said { alternatives.trim_start().to_owned() } else { tokens + &alternatives }
+}
 
-    /// Adds a member beside `choices`, such as `moderation`.
-    pub fn attach(&mut self, key: &str, value: Value) {
-        self.json_mut()[key] = value;
+/// The token log-probabilities of a choice would still spell its old text, so they go.
+pub(super) fn forget_spelling(answer: &mut Value, pointer: &str) {
+    let choice = pointer.split('/').nth(2).and_then(|i| answer.pointer_mut(&format!("/choices/{i}")));
+    if let Some(logprobs) = choice.and_then(|choice| choice.get_mut("logprobs")) {
+        *logprobs = Value::Null;
     }
+}
 
-    /// Whether the model itself declined: a `refusal`, or a filter of the upstream's own.
-    pub fn model_declined(&self) -> bool {
-        if let Some(plain) = &self.plain {
-            return plain.choices.iter().any(Choice::is_declined);
-        }
-        self.json()["choices"].as_array().into_iter().flatten().any(|choice| {
-            choice["message"]["refusal"].as_str().is_some_and(|text| !text.is_empty())
-                || choice["finish_reason"] == "content_filter"
+/// The string content of every choice.
+pub(super) fn visible(answer: &Value) -> Vec<String> {
+    let choices = answer["choices"].as_array().into_iter().flatten().enumerate();
+    let worded = choices.filter(|(_, choice)| choice["message"]["content"].is_string());
+    worded.map(|(i, _)| format!("/choices/{i}/message/content")).collect()
+}
+
+pub(super) fn declined(answer: &Value) -> bool {
+    answer["choices"].as_array().into_iter().flatten().any(|choice| {
+        choice["message"]["refusal"].as_str().is_some_and(|text| !text.is_empty())
+            || choice["finish_reason"] == "content_filter"
+    })
+}
+
+/// HTTP 200, the text in `content` and in `refusal`, `finish_reason: "content_filter"` for each of the choices.
+pub(super) fn refusal(refusal: &Refusal<'_>) -> Value {
+    let Refusal { text, id, created, asked, instead, .. } = *refusal;
+    let said = |answer: &Value| answer["choices"].as_array().map(Vec::len);
+    let n = instead.and_then(said).unwrap_or(asked.n).max(1);
+    let choice = |index: usize| {
+        json!({
+            "index": index,
+            "message": {"role": "assistant", "content": text, "refusal": text},
+            "logprobs": null,
+            "finish_reason": "content_filter",
         })
-    }
-
-    /// The answer as one JSON body.
-    pub fn into_whole(self) -> Bytes {
-        if self.changed || self.streamed {
-            return serde_json::to_vec(self.json()).expect("JSON values serialise").into();
+    };
+    let mut json = json!({
+        "id": format!("chatcmpl-{id}"),
+        "object": "chat.completion",
+        "created": created,
+        "model": asked.model,
+        "choices": (0..n).map(choice).collect::<Vec<_>>(),
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+    });
+    for key in ["id", "created", "model", "usage"] {
+        if let Some(value) = instead.and_then(|answer| answer.get(key)).filter(|value| !value.is_null()) {
+            json[key] = value.clone();
         }
-        self.raw.into_iter().next().unwrap_or_default()
     }
-
-    /// The answer as a stream of events: the upstream's own bytes unless something changed.
-    pub fn into_events(self, include_usage: bool) -> Vec<Bytes> {
-        if self.changed || !self.streamed { chunks::write(self.json(), include_usage) } else { self.raw }
-    }
+    json
 }

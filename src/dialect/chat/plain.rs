@@ -166,7 +166,9 @@ struct Top(Option<Vec<Choice>>);
 impl Members for Top {
     fn keep<'de, A: MapAccess<'de>>(&mut self, key: &str, members: &mut A) -> Result<bool, A::Error> {
         if key != "choices" {
-            return Ok(false);
+            // Anything else may hold text that a client shows.
+            let textless = ["id", "object", "created", "model", "usage", "system_fingerprint", "service_tier"];
+            return if textless.contains(&key) { Ok(false) } else { Err(de::Error::custom("an unknown member")) };
         }
         match self.0.replace(members.next_value()?) {
             None => Ok(true),
@@ -191,7 +193,12 @@ impl Members for Parts {
         let again = match key {
             "message" => self.0.replace(members.next_value()?).is_some(),
             "finish_reason" => self.1.replace(members.next_value()?).is_some(),
-            _ => return Ok(false),
+            "index" | "stop_reason" => return Ok(false),
+            "logprobs" => {
+                members.next_value::<Nothing>()?;
+                return Ok(true);
+            }
+            _ => return Err(de::Error::custom("an unknown member")),
         };
         if again { Err(de::Error::custom("a member stands there twice")) } else { Ok(true) }
     }

@@ -1,0 +1,88 @@
+//! A streamed answer, event by event: which texts an event carries a piece of, and the events that Demur adds.
+//!
+//! A stream holds several *tracks*, each one text that grows: the words of a choice, its reasoning, the arguments of a
+//! tool call. A reader knows where the pieces stand in its dialect's events; the window over the texts is the guard's.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::sse::Event;
+use crate::message::Place;
+
+/// The most choices, items and tool calls that a stream may open, so that an index can't claim memory.
+pub const MAX_INDEX: usize = 256;
+
+/// One text of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// The kind of field.
+    pub place: Place,
+    /// Where the text would stand in a whole answer: a JSON pointer.
+    pub pointer: String,
+    /// Whether it is the words of a choice that a person reads: notices go there.
+    pub visible: bool,
+}
+
+/// A piece of a text, in one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Which track it belongs to: its place in [`Reader::tracks`].
+    pub track: usize,
+    /// Where it stands in the event: a JSON pointer.
+    pub pointer: String,
+    /// The text.
+    pub text: String,
+    /// Whether this is not a next piece but the whole text, said once more at its end.
+    pub whole: bool,
+}
+
+/// What an event says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Pieces of texts.
+    pub pieces: Vec<Piece>,
+    /// Tracks that end with this event: nothing is to be added to them after it.
+    pub ends: Vec<usize>,
+    /// Where token log-probabilities stand that would still spell a text of this event after it was changed.
+    pub spelled: Vec<String>,
+    /// Whether the stream ends with it, as it should.
+    pub last: bool,
+}
+
+/// Reads the events of one stream, and writes those that Demur adds. What was *read* may be ahead of what was *shown*:
+/// refusals and other ends go by what was shown.
+pub trait Reader: Send {
+    /// Reads the next event. `json` is its data, where that is JSON.
+    ///
+    /// # Errors
+    /// What is wrong with it; an error event of the upstream is reported as such.
+    fn read(&mut self, event: &Event, json: Option<&Value>) -> Result<Said, String>;
+
+    /// The texts met so far, in the order of [`Piece::track`].
+    fn tracks(&self) -> &[Track];
+
+    /// Takes note of an event that is shown to the client.
+    fn shown(&mut self, json: &Value);
+
+    /// An event that adds to a text that has not ended.
+    fn append(&mut self, track: usize, text: &str) -> Bytes;
+
+    /// Members of Demur's own, as an event before the end; none where the format has no room for them.
+    fn attach(&mut self, members: &Map<String, Value>) -> Option<Bytes>;
+
+    /// The events that end the stream with a refusal: the text behind what was shown, on a line of its own, then the
+    /// end as the format has it.
+    fn refuse(&mut self, text: &str, hazard: Option<&'static str>) -> Vec<Bytes>;
+
+    /// The event that ends a stream which broke off, in the format's own form.
+    fn broken(&mut self, message: &str) -> Vec<Bytes>;
+
+    /// What is missing at the end of a stream whose texts all ended properly, such as `[DONE]`.
+    ///
+    /// # Errors
+    /// The stream broke off before its end.
+    fn end(&mut self) -> Result<Vec<Bytes>, String>;
+
+    /// Whether the model itself declined, or a filter of the upstream's own.
+    fn declined(&self) -> bool;
+}

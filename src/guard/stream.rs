@@ -1,0 +1,438 @@
+//! The window over a streamed answer: which text is to be judged next, and what of it may be shown.
+//!
+//! A synchronous state machine over the texts of one answer (the words of each choice, reasoning, tool calls). Pieces
+//! go in as they arrive; it says which stretch is due to be judged, takes the verdict, and gives out what may be shown.
+//! Nobody waits inside it: time is an argument.
+//!
+//! A window begins small, so that the first words are out fast, and grows to a steady size. While one is being judged
+//! the next gathers, so that windows grow by themselves when the guard is busy. Each is judged together with the text
+//! before it. Where a policy takes things out of answers, what may be the beginning of such a thing is held back until
+//! it is clear what it is ([`settle`]).
+
+mod settle;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::redact::{Restorer, masked};
+use crate::{
+    message::{Direction, Place, Role, Segment},
+    policy::{
+        Policy,
+        pattern::{Matcher, Pattern},
+    },
+    verdict::{Redaction, StreamMode},
+};
+
+/// Bytes of the first window: some three words.
+const FIRST: usize = 16;
+/// Bytes of a steady one: a sentence. Windows double from the first to this.
+const STEADY: usize = 128;
+/// A text up to this long is judged from its beginning, in bytes.
+const WHOLE: usize = 600;
+/// Bytes before a window that are judged with it.
+pub const OVERLAP: usize = 300;
+/// The longest match of a pattern without a bound that is provided for, in bytes.
+const LONGEST: usize = 1024;
+/// How long words wait for a window to fill.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// The same when the guard is busy.
+const MOST_PATIENCE: Duration = Duration::from_secs(1);
+/// How many times its last judgement's time a window waits: a guard that is busy is asked less often.
+const EASE: u32 = 4;
+
+/// What a policy makes of the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// When text is shown.
+    pub mode: StreamMode,
+    /// Whether the policy takes things out of answers.
+    pub redacts: bool,
+    /// Bytes before a window that are judged with it: the longest thing that is looked for.
+    pub overlap: usize,
+    /// Bytes that are held back behind what was judged, for the longest of the policy's own patterns that is taken out.
+    pub tail: usize,
+}
+
+impl Shape {
+    /// The window that a policy asks for. Where nothing may be done about answers there is nothing to hold back.
+    pub fn of(policy: &Policy) -> Self {
+        let mode = if policy.acts_on(Direction::Output) { policy.stream() } else { StreamMode::Audit };
+        let redacting = policy.redacting_signals(Direction::Output);
+        let longest = |of: &dyn Fn(&Arc<str>) -> bool| {
+            policy.patterns().iter().filter(|pattern| of(&pattern.signal)).map(longest_match).max().unwrap_or(0)
+        };
+        let read = policy.reads(Direction::Output);
+        Self {
+            mode,
+            redacts: !redacting.is_empty(),
+            overlap: longest(&|signal| read.contains(signal)).max(OVERLAP),
+            tail: longest(&|signal| redacting.contains(signal)),
+        }
+    }
+}
+
+/// The most bytes that a pattern matches; [`LONGEST`] where that has no bound.
+fn longest_match(pattern: &Pattern) -> usize {
+    let of_regex = |regex: &String| {
+        let hir = regex_syntax::ParserBuilder::new().case_insensitive(true).build().parse(regex).ok();
+        hir.and_then(|hir| hir.properties().maximum_len()).unwrap_or(LONGEST)
+    };
+    let longest = match &pattern.matcher {
+        // Folding the case may make a letter longer.
+        Matcher::Words(words) => words.iter().map(|word| word.len() * 2).max(),
+        Matcher::Regex(all) => all.iter().map(of_regex).max(),
+    };
+    longest.unwrap_or(0).min(LONGEST)
+}
+
+/// A stretch of a text that is due to be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Which text.
+    pub text: usize,
+    /// Which bytes of it.
+    pub range: Range<usize>,
+}
+
+/// Characters that came by, and those of them that were judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// All that came.
+    pub characters: usize,
+    /// Those that were judged.
+    pub judged: usize,
+}
+
+/// Something that is taken out.
+#[derive(Clone, Debug)]
+struct Edit {
+    range: Range<usize>,
+    signal: Arc<str>,
+}
+
+/// One text of the answer.
+struct Text {
+    place: Place,
+    pointer: String,
+    text: String,
+    /// Bytes that were judged, and bytes that may be shown.
+    judged: usize,
+    cleared: usize,
+    shown: usize,
+    /// Since when there is something that waits to be judged.
+    since: Option<Instant>,
+    ended: bool,
+    edits: Vec<Edit>,
+    restorer: Restorer,
+    /// What the client has of it.
+    said: String,
+}
+
+/// The windows over all texts of an answer.
+pub struct Windows {
+    shape: Shape,
+    texts: Vec<Text>,
+    /// Bytes of new text that make up the next window.
+    target: usize,
+    patience: Duration,
+    in_flight: bool,
+    finished: bool,
+}
+
+impl Windows {
+    /// Windows of this shape, over nothing yet.
+    pub fn new(shape: Shape) -> Self {
+        Self { shape, texts: Vec::new(), target: FIRST, patience: PATIENCE, in_flight: false, finished: false }
+    }
+
+    /// Begins a text, and gives its number.
+    pub fn open(&mut self, place: Place, pointer: &str, restorer: Restorer) -> usize {
+        self.texts.push(Text {
+            place,
+            pointer: pointer.to_owned(),
+            text: String::new(),
+            judged: 0,
+            cleared: 0,
+            shown: 0,
+            since: None,
+            ended: false,
+            edits: Vec::new(),
+            restorer,
+            said: String::new(),
+        });
+        self.texts.len() - 1
+    }
+
+    /// Takes the next piece of a text, and gives the byte at which it ends.
+    pub fn push(&mut self, text: usize, piece: &str, now: Instant) -> usize {
+        let audit = self.shape.mode == StreamMode::Audit;
+        let text = &mut self.texts[text];
+        text.text.push_str(piece);
+        text.since = text.since.or(Some(now));
+        // More of a text that had ended: it is judged like the rest.
+        text.ended &= piece.is_empty();
+        if audit {
+            text.cleared = text.text.len();
+        }
+        text.text.len()
+    }
+
+    /// A text as it came so far.
+    pub fn text(&self, text: usize) -> &str {
+        &self.texts[text].text
+    }
+
+    /// Ends a text: all of it is due.
+    pub fn end(&mut self, text: usize) {
+        self.texts[text].ended = true;
+        let text = &mut self.texts[text];
+        if text.judged == text.text.len() {
+            text.cleared = text.judged;
+        }
+    }
+
+    /// Ends all texts.
+    pub fn finish(&mut self) {
+        self.finished = true;
+        (0..self.texts.len()).for_each(|text| self.end(text));
+    }
+
+    /// What is to be judged now; nothing while something is being judged.
+    pub fn due(&mut self, now: Instant) -> Option<Vec<Window>> {
+        if self.in_flight || self.shape.mode == StreamMode::Buffer && !self.finished {
+            return None;
+        }
+        let fresh: usize = self.texts.iter().map(|text| text.text.len() - text.judged).sum();
+        let waited = self.oldest().is_some_and(|since| now >= since + self.patience);
+        let ended = self.texts.iter().any(|text| text.ended && text.judged < text.text.len());
+        if fresh == 0 || fresh < self.target && !waited && !ended {
+            return None;
+        }
+        let windows: Vec<Window> = (self.texts.iter().enumerate())
+            .filter_map(|(i, text)| {
+                let end = if text.ended || waited { text.text.len() } else { text.border(self.target) };
+                let start = text.start(self.shape.overlap);
+                (end > text.judged).then_some(Window { text: i, range: start..end })
+            })
+            .collect();
+        if windows.is_empty() {
+            return None;
+        }
+        self.in_flight = true;
+        self.target = (self.target * 2).min(STEADY);
+        Some(windows)
+    }
+
+    /// When something is due by time alone.
+    pub fn due_at(&self) -> Option<Instant> {
+        let waits = !self.in_flight && self.shape.mode != StreamMode::Buffer;
+        self.oldest().filter(|_| waits).map(|since| since + self.patience)
+    }
+
+    fn oldest(&self) -> Option<Instant> {
+        self.texts.iter().filter(|text| text.judged < text.text.len()).filter_map(|text| text.since).min()
+    }
+
+    /// The windows as segments, in their order.
+    pub fn segments(&self, windows: &[Window]) -> Vec<Segment> {
+        let segment = |window: &Window| {
+            let text = &self.texts[window.text];
+            Segment {
+                pointer: text.pointer.clone(),
+                place: text.place,
+                role: Role::Assistant,
+                direction: Direction::Output,
+                text: text.text[window.range.clone()].into(),
+            }
+        };
+        windows.iter().map(segment).collect()
+    }
+
+    /// Takes a verdict on the windows that refuses nothing: what it takes out, and how long it took.
+    pub fn judged(&mut self, windows: &[Window], redactions: &[Redaction], took: Duration, now: Instant) {
+        self.in_flight = false;
+        self.patience = (took * EASE).clamp(PATIENCE, MOST_PATIENCE);
+        for (i, window) in windows.iter().enumerate() {
+            let shape = self.shape;
+            let text = &mut self.texts[window.text];
+            for redaction in redactions.iter().filter(|redaction| redaction.segment == i) {
+                text.take_out(window.range.start, redaction);
+            }
+            text.judged = window.range.end;
+            text.since = (text.judged < text.text.len()).then_some(now);
+            text.clear(shape);
+        }
+    }
+
+    /// How far a text may be shown, in bytes.
+    pub fn cleared(&self, text: usize) -> usize {
+        self.texts[text].cleared
+    }
+
+    /// Whether all of a text may be shown, and nothing more is to come.
+    pub fn is_over(&self, text: usize) -> bool {
+        let text = &self.texts[text];
+        text.ended && text.cleared == text.text.len()
+    }
+
+    /// Shows a text up to a byte that is cleared: what stands there, without what is taken out, with originals put back.
+    pub fn show(&mut self, text: usize, to: usize) -> String {
+        let shown = self.texts[text].show(to);
+        self.add(text, &shown);
+        shown
+    }
+
+    /// Takes note of words that are shown beside those that came, such as a notice.
+    pub fn add(&mut self, text: usize, words: &str) {
+        self.texts[text].said.push_str(words);
+    }
+
+    /// The same for words that stand before all others.
+    pub fn add_before(&mut self, text: usize, words: &str) {
+        self.texts[text].said.insert_str(0, words);
+    }
+
+    /// The texts as they came, for a verdict on all of them.
+    pub fn whole(&self) -> Vec<Segment> {
+        let whole = |(text, of): (usize, &Text)| Window { text, range: 0..of.text.len() };
+        let windows: Vec<Window> = self.texts.iter().enumerate().map(whole).collect();
+        self.segments(&windows)
+    }
+
+    /// What the client has of a text.
+    pub fn said(&self, text: usize) -> &str {
+        &self.texts[text].said
+    }
+
+    /// Whether everything that came was judged.
+    pub fn all_judged(&self) -> bool {
+        self.texts.iter().all(|text| text.judged == text.text.len())
+    }
+
+    /// What was held back of an original that might have begun, once a text is over.
+    pub fn rest(&mut self, text: usize) -> String {
+        self.texts[text].restorer.finish()
+    }
+
+    /// Bytes that came and are not shown.
+    pub fn held(&self) -> usize {
+        self.texts.iter().map(|text| text.text.len() - text.shown).sum()
+    }
+
+    /// What came, and what of it was judged.
+    pub fn seen(&self) -> Seen {
+        let count = |text: &str| text.chars().count();
+        self.texts.iter().fold(Seen::default(), |seen, text| Seen {
+            characters: seen.characters + count(&text.text),
+            judged: seen.judged + count(&text.text[..text.judged]),
+        })
+    }
+}
+
+impl Text {
+    /// Where the next window ends: at the last end of a sentence when that makes half a window, else behind the last
+    /// whole word.
+    fn border(&self, target: usize) -> usize {
+        let fresh = &self.text[self.judged..];
+        let sentence = fresh.rfind(['.', '!', '?', '\n', '。', '！', '？']).map(|at| at + 1);
+        if let Some(end) = sentence.filter(|&end| {
+            let half = end >= target / 2;
+            // A point within a number or a name ends nothing.
+            half && fresh.is_char_boundary(end) && fresh[end..].starts_with(char::is_whitespace)
+        }) {
+            return self.judged + end;
+        }
+        // The last word may not be whole yet.
+        let last = fresh.split_word_bound_indices().next_back();
+        match last {
+            Some((_, word)) if word.chars().all(char::is_whitespace) => self.text.len(),
+            // A word without end is cut all the same.
+            Some((at, word)) if word.len() <= target.max(FIRST * 2) => self.judged + at,
+            _ => self.text.len(),
+        }
+    }
+
+    /// Where the next window begins: some text before what is new, never within something that is taken out.
+    fn start(&self, overlap: usize) -> usize {
+        if self.text.len() <= WHOLE {
+            return 0;
+        }
+        let start = self.judged.saturating_sub(overlap).min(self.cleared);
+        let start = self.edits.iter().filter(|edit| edit.range.contains(&start)).map(|edit| edit.range.start).min().unwrap_or(start);
+        let start = self.text.floor_char_boundary(start);
+        // Behind a blank, when one is near: half a word reads as another one.
+        let from = self.text.floor_char_boundary(start.saturating_sub(FIRST * 2));
+        self.text[from..start].rfind(char::is_whitespace).map_or(start, |at| self.text.ceil_char_boundary(from + at + 1))
+    }
+
+    fn take_out(&mut self, offset: usize, redaction: &Redaction) {
+        let range = self.text.floor_char_boundary(offset + redaction.span.start)
+            ..self.text.ceil_char_boundary(offset + redaction.span.end);
+        // What was shown can't be taken back.
+        let mut range = range.start.max(self.shown)..range.end;
+        if range.is_empty() {
+            return;
+        }
+        let mut signal = Arc::clone(&redaction.signal);
+        let mut longest = range.len();
+        self.edits.retain(|edit| {
+            let apart = edit.range.end <= range.start || range.end <= edit.range.start;
+            if !apart {
+                if edit.range.len() > longest {
+                    longest = edit.range.len();
+                    signal = Arc::clone(&edit.signal);
+                }
+                range = range.start.min(edit.range.start)..range.end.max(edit.range.end);
+            }
+            apart
+        });
+        let at = self.edits.partition_point(|edit| edit.range.start < range.start);
+        self.edits.insert(at, Edit { range, signal });
+    }
+
+    /// Says how far the text may be shown, now that it was judged up to `judged`.
+    fn clear(&mut self, shape: Shape) {
+        if shape.mode == StreamMode::Audit {
+            return;
+        }
+        let all = self.ended && self.judged == self.text.len();
+        let mut cleared = self.judged;
+        if shape.redacts && !all {
+            let tail = self.text.floor_char_boundary(self.judged.saturating_sub(shape.tail));
+            cleared = settle::settled(&self.text[..self.judged]).min(tail);
+        }
+        if let Some(edit) = self.edits.iter().find(|edit| edit.range.start < cleared && cleared < edit.range.end) {
+            cleared = edit.range.start;
+        }
+        self.cleared = self.cleared.max(cleared);
+    }
+
+    fn show(&mut self, to: usize) -> String {
+        let mut out = String::new();
+        let to = to.min(self.text.len());
+        for edit in &self.edits {
+            if edit.range.end <= self.shown || edit.range.start >= to {
+                continue;
+            }
+            if edit.range.start >= self.shown {
+                out += &self.restorer.push(&self.text[self.shown..edit.range.start]);
+                out += &self.restorer.finish();
+                out += &masked(&edit.signal);
+            }
+            self.shown = edit.range.end.min(to);
+        }
+        if self.shown < to {
+            out += &self.restorer.push(&self.text[self.shown..to]);
+            self.shown = to;
+        }
+        out
+    }
+}
