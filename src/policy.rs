@@ -19,7 +19,9 @@ use std::{
 
 use crate::{
     message::{Direction, Exchange, Place, Role, Segment},
-    verdict::{Action, Hazard, Mode, NoticeAt, OnFailure, PolicyId, SignalInfo},
+    verdict::{
+        Action, Hazard, InputMode, MediaMode, Mode, NoticeAt, OnFailure, PolicyId, SignalInfo, StreamMode,
+    },
 };
 use condition::Condition;
 pub use error::{PolicyError, PolicyErrors};
@@ -44,6 +46,9 @@ pub struct Policy {
     id: PolicyId,
     description: Option<String>,
     mode: Mode,
+    stream: StreamMode,
+    input: InputMode,
+    media: MediaMode,
     failure: Failures,
     rules: Vec<Rule>,
     patterns: Vec<Pattern>,
@@ -185,6 +190,21 @@ impl Policy {
         self.mode
     }
 
+    /// When a streamed answer is shown.
+    pub fn stream(&self) -> StreamMode {
+        self.stream
+    }
+
+    /// When the model is asked.
+    pub fn input(&self) -> InputMode {
+        self.input
+    }
+
+    /// What becomes of images, audio and files, which no detector reads.
+    pub fn media(&self) -> MediaMode {
+        self.media
+    }
+
     /// Its rules, in the order of the files.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
@@ -223,10 +243,24 @@ impl Policy {
     /// Whether anything may be done about texts of this direction: an enforced rule that is stronger than
     /// `review`, or a failure that closes.
     pub fn acts_on(&self, direction: Direction) -> bool {
-        self.mode == Mode::Enforce
-            && self.rules.iter().any(|rule| {
-                rule.is_on(direction) && rule.mode == Mode::Enforce && rule.action > Action::Review
-            })
+        let acts = |rule: &Rule| self.enforces(rule) && rule.is_on(direction) && rule.action > Action::Review;
+        self.rules.iter().any(acts)
+    }
+
+    /// Whether an enforced rule takes something out of texts of this direction.
+    pub fn redacts(&self, direction: Direction) -> bool {
+        self.redacting(direction).next().is_some()
+    }
+
+    /// The signals that enforced rules take out of texts of this direction; one may come twice.
+    pub fn redacting_signals(&self, direction: Direction) -> impl Iterator<Item = &Arc<str>> {
+        self.redacting(direction).flat_map(Rule::reads)
+    }
+
+    fn redacting(&self, direction: Direction) -> impl Iterator<Item = &Rule> {
+        let takes_out =
+            move |rule: &&Rule| self.enforces(rule) && rule.is_on(direction) && rule.action == Action::Redact;
+        self.rules.iter().filter(takes_out)
     }
 
     /// What happens when this detector fails.

@@ -144,6 +144,84 @@ impl Mode {
     }
 }
 
+/// When a streamed answer is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamMode {
+    /// As it is judged, window by window: nothing unjudged is shown.
+    #[default]
+    Hold,
+    /// When all of it is judged.
+    Buffer,
+    /// At once; it is judged beside, counted and logged.
+    Audit,
+}
+
+impl StreamMode {
+    /// Every choice, the default first.
+    pub const ALL: [Self; 3] = [Self::Hold, Self::Buffer, Self::Audit];
+
+    /// The name used in policies and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Buffer => "buffer",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// When the model is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputMode {
+    /// When the question is judged.
+    #[default]
+    Before,
+    /// At once; nothing of the answer is shown before the question is judged.
+    Beside,
+}
+
+impl InputMode {
+    /// Every choice, the default first.
+    pub const ALL: [Self; 2] = [Self::Before, Self::Beside];
+
+    /// The name used in policies and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::Beside => "beside",
+        }
+    }
+}
+
+/// What becomes of images, audio and files in a request, which no detector reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaMode {
+    /// They go to the model, counted as unjudged.
+    #[default]
+    Pass,
+    /// The request is refused.
+    Refuse,
+    /// They are taken out of the request.
+    Strip,
+}
+
+impl MediaMode {
+    /// Every choice, the default first.
+    pub const ALL: [Self; 3] = [Self::Pass, Self::Refuse, Self::Strip];
+
+    /// The name used in policies and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Refuse => "refuse",
+            Self::Strip => "strip",
+        }
+    }
+}
+
 /// What happens to a text when a detector failed to judge it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -16,12 +16,14 @@ use super::{
     Catalog, Failures, Policy, Rule,
     condition::{Condition, Facts},
     error::{PolicyError, PolicyErrors, suggest},
-    raw::{RawOnFailure, Text},
+    raw::{RawOnFailure, RawPolicy, Text},
     source::{Layer, Layers},
 };
 use crate::{
     message::{Direction, Place, Role},
-    verdict::{Action, Hazard, Mode, OnFailure, PolicyId, SignalInfo, SignalKind},
+    verdict::{
+        Action, Hazard, InputMode, MediaMode, Mode, OnFailure, PolicyId, SignalInfo, SignalKind, StreamMode,
+    },
 };
 
 /// The version of the format that this program reads.
@@ -29,6 +31,9 @@ const VERSION: u64 = 1;
 
 /// The longest name of a policy or rule; they stand in headers.
 const MAX_NAME: usize = 64;
+
+/// Whether a policy or a rule acts.
+const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
 
 pub(super) fn policy(layers: &Layers, catalog: &Catalog) -> Result<Policy, PolicyErrors> {
     let mut compiler = Compiler {
@@ -68,7 +73,13 @@ impl Compiler<'_> {
         }
         let patterns = self.patterns(layers);
         let restore = layers.iter().rev().find_map(|layer| layer.raw.restore).unwrap_or(false);
-        let mode = self.mode_of(layers);
+        let mode = self.last_named(layers, "mode", &MODES, |raw| raw.mode.as_ref());
+        let streams = StreamMode::ALL.map(|mode| (mode.as_str(), mode));
+        let stream = self.last_named(layers, "stream", &streams, |raw| raw.stream.as_ref());
+        let inputs = InputMode::ALL.map(|mode| (mode.as_str(), mode));
+        let input = self.last_named(layers, "input", &inputs, |raw| raw.input.as_ref());
+        let medias = MediaMode::ALL.map(|mode| (mode.as_str(), mode));
+        let media = self.last_named(layers, "media", &medias, |raw| raw.media.as_ref());
         let failure = self.failures(layers);
         let rules = self.rules(layers, restore);
         let cases = layers.last().map(|layer| self.cases(layer, &rules)).unwrap_or_default();
@@ -84,6 +95,9 @@ impl Compiler<'_> {
             id,
             description: layers.iter().rev().find_map(|layer| layer.raw.description.clone()),
             mode,
+            stream,
+            input,
+            media,
             failure,
             rules,
             patterns,
@@ -142,18 +156,19 @@ impl Compiler<'_> {
         }
     }
 
-    fn mode_of(&mut self, layers: &Layers) -> Mode {
-        for layer in layers.iter().rev() {
-            if let Some(mode) = &layer.raw.mode {
-                self.file = Arc::clone(&layer.file);
-                return self.mode(mode);
-            }
-        }
-        Mode::default()
-    }
-
-    fn mode(&mut self, mode: &Text) -> Mode {
-        self.one_of(mode, "mode", &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)])
+    /// A setting of one word: the last layer that names it decides.
+    fn last_named<T: Copy + Default>(
+        &mut self,
+        layers: &Layers,
+        what: &str,
+        choices: &[(&str, T)],
+        of: impl Fn(&RawPolicy) -> Option<&Text>,
+    ) -> T {
+        let named = layers.iter().rev().find_map(|layer| of(&layer.raw).map(|word| (layer, word)));
+        named.map_or_else(T::default, |(layer, word)| {
+            self.file = Arc::clone(&layer.file);
+            self.one_of(word, what, choices)
+        })
     }
 
     fn failures(&mut self, layers: &Layers) -> Failures {

@@ -121,7 +121,7 @@ impl Policy {
         }
     }
 
-    fn enforces(&self, rule: &Rule) -> bool {
+    pub(super) fn enforces(&self, rule: &Rule) -> bool {
         self.mode == Mode::Enforce && rule.mode == Mode::Enforce
     }
 

@@ -19,6 +19,9 @@ pub(super) struct RawPolicy {
     pub(super) name: Option<Text>,
     pub(super) description: Option<String>,
     pub(super) mode: Option<Text>,
+    pub(super) stream: Option<Text>,
+    pub(super) input: Option<Text>,
+    pub(super) media: Option<Text>,
     pub(super) extends: Option<Spanned<OneOrMany>>,
     pub(super) on_failure: Option<Spanned<RawOnFailure>>,
     /// Whether what is redacted from a question comes back in the answer.

@@ -193,6 +193,50 @@ fn a_policy_extends_another_and_overrides_by_id() {
 }
 
 #[test]
+fn what_holds_for_all_texts_is_said_by_the_last_layer_that_names_it() {
+    let plain = policy("rules: []");
+    assert_eq!(
+        (plain.stream(), plain.input(), plain.media()),
+        (StreamMode::Hold, InputMode::Before, MediaMode::Pass)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("base.yaml", "demur: 1\nstream: audit\ninput: beside\nrules: []\n");
+    write("top.yaml", "demur: 1\nextends: base\nstream: buffer\nmedia: strip\nrules: []\n");
+    let top = Policy::load(&folder.path().join("top.yaml"), &catalog()).unwrap();
+    assert_eq!(
+        (top.stream(), top.input(), top.media()),
+        (StreamMode::Buffer, InputMode::Beside, MediaMode::Strip)
+    );
+}
+
+#[test]
+fn a_wrong_word_is_told_with_the_right_ones() {
+    let errors = errors("demur: 1\nstream: bufer\ninput: after\nmedia: drop\nrules: []\n");
+    for (place, allowed) in [
+        ("test.yaml:2:9: ", "unknown stream `bufer`; expected hold, buffer, audit; did you mean `buffer`?"),
+        ("test.yaml:3:8: ", "unknown input `after`; expected before, beside"),
+        ("test.yaml:4:8: ", "unknown media `drop`; expected pass, refuse, strip"),
+    ] {
+        assert!(errors.iter().any(|e| e.starts_with(place) && e.contains(allowed)), "{allowed}: {errors:#?}");
+    }
+}
+
+#[test]
+fn only_enforced_rules_redact() {
+    let redacts = |text: &str| {
+        let policy = policy(text);
+        assert!(!policy.redacts(Direction::Output));
+        let signals: Vec<_> =
+            policy.redacting_signals(Direction::Input).map(|signal| signal.to_string()).collect();
+        (policy.redacts(Direction::Input), signals)
+    };
+    assert_eq!(redacts(CARDS), (true, vec!["pii.credit_card".to_owned()]));
+    assert_eq!(redacts(&format!("mode: shadow\n{CARDS}")), (false, vec![]));
+    assert_eq!(redacts(&CARDS.replace("do: redact", "do: redact, mode: shadow")), (false, vec![]));
+}
+
+#[test]
 fn fragments_stand_in_one_place() {
     let text = "
 fragments: {ask: '%{how} (?:do i|to)', how: how, end: '[.?!]|$'}

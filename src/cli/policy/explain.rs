@@ -108,6 +108,7 @@ fn list(known: &[SignalInfo], policy: &Policy) {
             );
         }
     }
+    show_settings(policy);
     anstream::println!("{GOOD}*{GOOD:#} is read by the policy {}", policy.id());
 }
 
@@ -123,6 +124,7 @@ fn explain(judged: &Judged, policy: &Policy, known: &[SignalInfo]) {
         verdict.direction,
         judged.took
     );
+    show_settings(policy);
     for (failure, outcome) in &verdict.failures {
         anstream::println!(
             "the detector `{}` did not judge ({:?}); the policy is {} to that",
@@ -153,6 +155,13 @@ fn explain(judged: &Judged, policy: &Policy, known: &[SignalInfo]) {
         let names = unread.into_iter().collect::<Vec<_>>().join(", ");
         anstream::println!("\n{DIM}seen, but read by no rule: {names}{DIM:#}");
     }
+}
+
+/// What the policy says about all texts alike.
+fn show_settings(policy: &Policy) {
+    let (stream, input, media) = (policy.stream(), policy.input(), policy.media());
+    let (stream, input, media) = (stream.as_str(), input.as_str(), media.as_str());
+    anstream::println!("{DIM}stream: {stream}, input: {input}, media: {media}{DIM:#}");
 }
 
 fn matched(rule: &Rule, hit: &RuleHit, seen: &Seen<'_>) {

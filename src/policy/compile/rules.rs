@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde_saphyr::Spanned;
 
-use super::{Compiler, Layers, when_silent};
+use super::{Compiler, Layers, MODES, when_silent};
 use crate::{
     message::Direction,
     policy::{
@@ -57,7 +57,7 @@ impl Compiler<'_> {
             self.one_of(at, "place", &[("before", NoticeAt::Before), ("after", NoticeAt::After)])
         });
         let hazard = rule.hazard.as_ref().and_then(|hazard| self.hazard(&hazard.value, hazard));
-        let mode = rule.mode.as_ref().map_or(Mode::Enforce, |mode| self.mode(mode));
+        let mode = rule.mode.as_ref().map_or(Mode::Enforce, |mode| self.one_of(mode, "mode", &MODES));
         let guidance = self.guidance(raw, action);
         self.misplaced(rule, action);
         let condition = self.condition(&rule.when)?;
