@@ -23,6 +23,9 @@ use stream::Reader;
 
 /// One wire format of questions and answers. Adding one is a file that implements this, and its cases.
 pub trait Dialect: Send + Sync {
+    /// Its name in metrics.
+    fn name(&self) -> &'static str;
+
     /// The path below an upstream's base URL, such as `/chat/completions`.
     fn path(&self) -> &'static str;
 

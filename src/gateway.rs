@@ -174,7 +174,10 @@ impl Gateway {
         let mut turn = self.begin(dialect, &call)?;
         let beside = turn.guard.policy().input() == InputMode::Beside;
         let (input, early) = if beside {
-            self.judge_beside(&mut turn, &call.headers).await
+            let asked = Instant::now();
+            let judged = self.judge_beside(&turn, &call.headers).await;
+            turn.waited += asked.elapsed();
+            judged
         } else {
             (turn.judge_input().await, None)
         };
@@ -202,23 +205,21 @@ impl Gateway {
     /// Asks the upstream at once and judges the question meanwhile. A refusal drops what was asked.
     async fn judge_beside(
         &self,
-        turn: &mut Turn,
+        turn: &Turn,
         headers: &HeaderMap,
     ) -> (Judged, Option<Result<Reply, UpstreamError>>) {
-        let asked = Instant::now();
         let reply = self.upstreams.send(turn.to_ask(headers.clone()));
         let judged = turn.judge_input();
         let (mut reply, mut judged) = (pin!(reply), pin!(judged));
-        let (judged, early) = tokio::select! {
+        tokio::select! {
             reply = &mut reply => (judged.await, Some(reply)),
             judged = &mut judged => {
                 // Only a question that goes on as it is has to wait for the answer to it.
-                let early = if judged.changes_nothing() { Some(reply.await) } else { None };
+                let goes_on = judged.verdict.action != Action::Refuse && judged.verdict.leaves_as_is();
+                let early = if goes_on { Some(reply.await) } else { None };
                 (judged, early)
             }
-        };
-        turn.waited += asked.elapsed();
-        (judged, early)
+        }
     }
 
     fn begin(&self, dialect: &'static dyn Dialect, call: &Call) -> Result<Turn, GatewayError> {

@@ -427,11 +427,13 @@ impl Verdict {
             }
         }
         self.hits.sort_by(|a, b| b.action.cmp(&a.action));
-        self.redactions.extend(other.redactions.into_iter().filter(|new| !self.redactions.contains(new)));
+        add_new(&mut self.redactions, other.redactions);
         for finding in other.findings {
             // The same place of a text is judged in more than one window: the surest counts.
             let same = |known: &&mut Finding| {
-                known.signal == finding.signal && known.segment == finding.segment && meet(&known.span, &finding.span)
+                known.signal == finding.signal
+                    && known.segment == finding.segment
+                    && meet(&known.span, &finding.span)
             };
             match self.findings.iter_mut().find(same) {
                 Some(known) if known.score < finding.score => *known = finding,
@@ -439,7 +441,7 @@ impl Verdict {
                 None => self.findings.push(finding),
             }
         }
-        self.failures.extend(other.failures.into_iter().filter(|new| !self.failures.contains(new)));
+        add_new(&mut self.failures, other.failures);
         self.coverage.characters += other.coverage.characters;
         self.coverage.judged += other.coverage.judged;
     }
@@ -465,6 +467,11 @@ impl Verdict {
         hazards
     }
 
+    /// Whether what was judged goes on as it is: nothing is taken out, and no guidance is added.
+    pub fn leaves_as_is(&self) -> bool {
+        self.redactions.is_empty() && !self.enforced().any(|hit| hit.action == Action::Steer)
+    }
+
     /// Failed detectors that the policy let through.
     pub fn unprotected(&self) -> impl Iterator<Item = &Failure> {
         self.failures.iter().filter(|(_, outcome)| *outcome == OnFailure::Open).map(|(failure, _)| failure)
@@ -476,5 +483,13 @@ fn meet(a: &Option<Range<usize>>, b: &Option<Range<usize>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => a.start < b.end && b.start < a.end,
         _ => true,
+    }
+}
+
+fn add_new<T: PartialEq>(known: &mut Vec<T>, others: Vec<T>) {
+    for other in others {
+        if !known.contains(&other) {
+            known.push(other);
+        }
     }
 }

@@ -22,6 +22,10 @@ pub static CHAT: Chat = Chat;
 pub struct Chat;
 
 impl Dialect for Chat {
+    fn name(&self) -> &'static str {
+        "chat"
+    }
+
     fn path(&self) -> &'static str {
         "/chat/completions"
     }

@@ -90,12 +90,15 @@ fn after_line_end(bytes: &[u8], at: usize) -> Option<usize> {
 fn event_of(raw: Bytes) -> Result<Event, String> {
     std::str::from_utf8(&raw).map_err(|_| "an event that is not UTF-8".to_owned())?;
     // A blank line more ends an event that was cut off.
-    let body = stream::iter([raw.clone(), Bytes::from_static(b"\n\n")].map(Ok::<_, std::convert::Infallible>));
+    let body =
+        stream::iter([raw.clone(), Bytes::from_static(b"\n\n")].map(Ok::<_, std::convert::Infallible>));
     // Everything is in memory already, so the stream never waits.
     let parsed = body.eventsource().next().now_or_never().flatten();
     let (name, data) = match parsed {
         // `message` is the name of events that name none.
-        Some(Ok(event)) => (if event.event == "message" { String::new() } else { event.event }, Some(event.data)),
+        Some(Ok(event)) => {
+            (if event.event == "message" { String::new() } else { event.event }, Some(event.data))
+        }
         Some(Err(error)) => return Err(error.to_string()),
         None => (String::new(), None),
     };
@@ -131,8 +134,8 @@ mod tests {
 
     #[test]
     fn reads_events_however_they_are_cut() {
-        let body =
-            ": hello\r\n\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\nevent: x\ndata: é\n\ndata: [DONE]\n\n".as_bytes();
+        let body = ": hello\r\n\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\nevent: x\ndata: é\n\ndata: [DONE]\n\n"
+            .as_bytes();
         for cut in 1..body.len() {
             let events = all(&[&body[..cut], &body[cut..]]);
             let said: Vec<(&str, Option<&str>)> =

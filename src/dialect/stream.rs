@@ -86,3 +86,47 @@ pub trait Reader: Send {
     /// Whether the model itself declined, or a filter of the upstream's own.
     fn declined(&self) -> bool;
 }
+
+#[cfg(test)]
+pub(super) mod testing {
+    //! What a reader makes of a whole stream.
+
+    use super::{super::sse::Events, *};
+
+    /// The texts of a stream by their pointers, in the order in which they began.
+    pub(in super::super) fn follow(
+        reader: &mut dyn Reader,
+        body: &[Bytes],
+    ) -> Result<Vec<(String, String)>, String> {
+        let mut cut = Events::default();
+        let mut texts: Vec<(String, String)> = Vec::new();
+        let mut read = |reader: &mut dyn Reader, event: Event| -> Result<(), String> {
+            let json = event.data.as_deref().and_then(|data| serde_json::from_str(data).ok());
+            let said = reader.read(&event, json.as_ref())?;
+            let tracks = reader.tracks();
+            texts.extend(tracks[texts.len()..].iter().map(|track| (track.pointer.clone(), String::new())));
+            for piece in said.pieces {
+                let text = &mut texts[piece.track].1;
+                if piece.whole && !text.is_empty() {
+                    assert_eq!(*text, piece.text, "said once more");
+                } else {
+                    text.push_str(&piece.text);
+                }
+                let found = json.as_ref().and_then(|json| json.pointer(&piece.pointer));
+                assert!(found.is_some(), "{} is in {json:?}", piece.pointer);
+            }
+            Ok(())
+        };
+        for bytes in body {
+            cut.push(bytes);
+            while let Some(event) = cut.next() {
+                read(reader, event?)?;
+            }
+        }
+        if let Some(event) = cut.finish() {
+            read(reader, event?)?;
+        }
+        reader.end()?;
+        Ok(texts)
+    }
+}

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::{Call, Gateway, GatewayError, answer, region};
 use crate::{
     dialect::{
-        BadBody,
-        Request, chat::CHAT,
+        BadBody, Request,
+        chat::CHAT,
         native::{CheckRequest, CheckResponse, VerdictBody},
     },
     guard::{Judged, advice::Advice, reply::Replies},

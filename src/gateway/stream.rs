@@ -85,15 +85,14 @@ impl Flow {
         upstream: String,
         source: Source,
     ) -> Self {
-        let asked = turn.request.asked();
         Self {
-            reader: turn.request.dialect().reader(asked),
+            settings: gateway.stream_settings(turn.request.dialect().name()),
+            reader: turn.request.dialect().reader(turn.request.asked()),
             windows: Windows::new(turn.guard.shape()),
             turn,
             input,
             pseudonyms: changes.pseudonyms,
             notices: changes.notices,
-            settings: gateway.stream_settings(),
             metrics: Arc::clone(&gateway.metrics),
             upstream,
             source: Some(source),
@@ -220,7 +219,15 @@ impl Flow {
         if said.last {
             self.windows.finish();
         }
-        self.queue.push(Queued { event, json, parts, ends: said.ends, spelled: said.spelled, last: said.last, ours: Vec::new() });
+        self.queue.push(Queued {
+            event,
+            json,
+            parts,
+            ends: said.ends,
+            spelled: said.spelled,
+            last: said.last,
+            ours: Vec::new(),
+        });
         Ok(said.last)
     }
 
@@ -262,7 +269,8 @@ impl Flow {
         let (windows, _) = self.judging.take()?;
         let refused = judged.verdict.action == Action::Refuse;
         let took = judged.took;
-        let refusal = refused.then(|| (self.turn.reply_to(&judged), judged.verdict.decided_by().and_then(|hit| hit.hazard)));
+        let refusal = refused
+            .then(|| (self.turn.reply_to(&judged), judged.verdict.decided_by().and_then(|hit| hit.hazard)));
         self.windows.judged(&windows, &judged.verdict.redactions, took, Instant::now());
         self.remember(placed(judged.verdict, &windows), took);
         let (text, hazard) = refusal?;
@@ -328,7 +336,9 @@ impl Flow {
             } else {
                 (&text[part.from..part.to], &*new)
             };
-            if new != old && let Some(json) = &mut queued.json {
+            if new != old
+                && let Some(json) = &mut queued.json
+            {
                 changed = true;
                 lens::write(json, &part.pointer, new.to_owned());
             }
@@ -356,7 +366,8 @@ impl Flow {
             return new;
         }
         let before = self.notices.iter().filter(|(_, at)| *at == NoticeAt::Before);
-        let with = before.fold(new.clone(), |text, (notice, _)| place_notice(&text, notice, NoticeAt::Before));
+        let with =
+            before.fold(new.clone(), |text, (notice, _)| place_notice(&text, notice, NoticeAt::Before));
         self.windows.add_before(part.text, &with[..with.len() - new.len()]);
         with
     }
@@ -381,11 +392,13 @@ impl Flow {
 
     /// Notices that stand behind the answer; what its own verdict asks for comes too late to stand before it.
     fn notices_after(&self) -> Vec<String> {
-        let of_answer = self.output.as_ref().map(|output| {
-            answer::notices(output, &self.turn.replies, self.turn.region.as_deref())
-        });
+        let of_answer = self
+            .output
+            .as_ref()
+            .map(|output| answer::notices(output, &self.turn.replies, self.turn.region.as_deref()));
         let known = |notice: &String| self.notices.iter().any(|(known, _)| known == notice);
-        let after = self.notices.iter().filter(|(_, at)| *at == NoticeAt::After).map(|(notice, _)| notice.clone());
+        let after =
+            self.notices.iter().filter(|(_, at)| *at == NoticeAt::After).map(|(notice, _)| notice.clone());
         let new = of_answer.into_iter().flatten().map(|(notice, _)| notice).filter(|notice| !known(notice));
         after.chain(new).collect()
     }
@@ -460,7 +473,11 @@ impl Gateway {
     ///
     /// # Errors
     /// The upstream's answer broke before anything of it was shown.
-    pub(super) async fn follow(&self, mut flow: Flow, mut headers: HeaderMap) -> Result<Answer, UpstreamError> {
+    pub(super) async fn follow(
+        &self,
+        mut flow: Flow,
+        mut headers: HeaderMap,
+    ) -> Result<Answer, UpstreamError> {
         let asked = Instant::now();
         let mut first = Vec::new();
         while let Some(events) = flow.next().await.inspect_err(|_| flow.outcome = Some("broken"))? {

@@ -65,16 +65,22 @@ impl Shape {
     /// The window that a policy asks for. Where nothing may be done about answers there is nothing to hold back.
     pub fn of(policy: &Policy) -> Self {
         let mode = if policy.acts_on(Direction::Output) { policy.stream() } else { StreamMode::Audit };
-        let redacting = policy.redacting_signals(Direction::Output);
+        let redacting: Vec<&Arc<str>> = policy.redacting_signals(Direction::Output).collect();
         let longest = |of: &dyn Fn(&Arc<str>) -> bool| {
-            policy.patterns().iter().filter(|pattern| of(&pattern.signal)).map(longest_match).max().unwrap_or(0)
+            policy
+                .patterns()
+                .iter()
+                .filter(|pattern| of(&pattern.signal))
+                .map(longest_match)
+                .max()
+                .unwrap_or(0)
         };
         let read = policy.reads(Direction::Output);
         Self {
             mode,
             redacts: !redacting.is_empty(),
             overlap: longest(&|signal| read.contains(signal)).max(OVERLAP),
-            tail: longest(&|signal| redacting.contains(signal)),
+            tail: longest(&|signal| redacting.contains(&signal)),
         }
     }
 }
@@ -150,7 +156,14 @@ pub struct Windows {
 impl Windows {
     /// Windows of this shape, over nothing yet.
     pub fn new(shape: Shape) -> Self {
-        Self { shape, texts: Vec::new(), target: FIRST, patience: PATIENCE, in_flight: false, finished: false }
+        Self {
+            shape,
+            texts: Vec::new(),
+            target: FIRST,
+            patience: PATIENCE,
+            in_flight: false,
+            finished: false,
+        }
     }
 
     /// Begins a text, and gives its number.
@@ -366,11 +379,19 @@ impl Text {
             return 0;
         }
         let start = self.judged.saturating_sub(overlap).min(self.cleared);
-        let start = self.edits.iter().filter(|edit| edit.range.contains(&start)).map(|edit| edit.range.start).min().unwrap_or(start);
+        let start = self
+            .edits
+            .iter()
+            .filter(|edit| edit.range.contains(&start))
+            .map(|edit| edit.range.start)
+            .min()
+            .unwrap_or(start);
         let start = self.text.floor_char_boundary(start);
         // Behind a blank, when one is near: half a word reads as another one.
         let from = self.text.floor_char_boundary(start.saturating_sub(FIRST * 2));
-        self.text[from..start].rfind(char::is_whitespace).map_or(start, |at| self.text.ceil_char_boundary(from + at + 1))
+        self.text[from..start]
+            .rfind(char::is_whitespace)
+            .map_or(start, |at| self.text.ceil_char_boundary(from + at + 1))
     }
 
     fn take_out(&mut self, offset: usize, redaction: &Redaction) {
@@ -409,7 +430,9 @@ impl Text {
             let tail = self.text.floor_char_boundary(self.judged.saturating_sub(shape.tail));
             cleared = settle::settled(&self.text[..self.judged]).min(tail);
         }
-        if let Some(edit) = self.edits.iter().find(|edit| edit.range.start < cleared && cleared < edit.range.end) {
+        if let Some(edit) =
+            self.edits.iter().find(|edit| edit.range.start < cleared && cleared < edit.range.end)
+        {
             cleared = edit.range.start;
         }
         self.cleared = self.cleared.max(cleared);

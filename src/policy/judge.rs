@@ -6,7 +6,9 @@ use std::{ops::Range, sync::Arc};
 use super::{Policy, Rule, condition::Facts};
 use crate::{
     message::{Direction, Segment},
-    verdict::{Action, Coverage, Failure, Finding, Hazard, Mode, NoticeAt, OnFailure, Redaction, RuleHit, Verdict},
+    verdict::{
+        Action, Coverage, Failure, Finding, Hazard, Mode, NoticeAt, OnFailure, Redaction, RuleHit, Verdict,
+    },
 };
 
 /// The rule that stands in a verdict when a detector failed and the policy is closed to that.

@@ -63,8 +63,7 @@ pub(super) fn texts(answer: &Value, lens: &mut Lens) {
         for (key, value) in unknown_of_message(message) {
             lens.every_string(value, &format!("{at}/{key}"), Role::Assistant, Place::Other);
         }
-        let said: String =
-            ["content", "refusal"].iter().filter_map(|key| message[*key].as_str()).collect();
+        let said: String = ["content", "refusal"].iter().filter_map(|key| message[*key].as_str()).collect();
         let spelled = spelled(&choice["logprobs"], &said);
         lens.text(&Value::String(spelled), format!("/choices/{i}/logprobs"), Role::Assistant, Place::Other);
     }

@@ -167,8 +167,13 @@ impl Members for Top {
     fn keep<'de, A: MapAccess<'de>>(&mut self, key: &str, members: &mut A) -> Result<bool, A::Error> {
         if key != "choices" {
             // Anything else may hold text that a client shows.
-            let textless = ["id", "object", "created", "model", "usage", "system_fingerprint", "service_tier"];
-            return if textless.contains(&key) { Ok(false) } else { Err(de::Error::custom("an unknown member")) };
+            let textless =
+                ["id", "object", "created", "model", "usage", "system_fingerprint", "service_tier"];
+            return if textless.contains(&key) {
+                Ok(false)
+            } else {
+                Err(de::Error::custom("an unknown member"))
+            };
         }
         match self.0.replace(members.next_value()?) {
             None => Ok(true),

@@ -105,7 +105,9 @@ impl Chunks {
                     self.declined |= place == Place::Refusal;
                     self.piece(i, &format!("/{key}"), place, at, text, said);
                 }
-                Value::Array(_) | Value::Object(_) => self.pieces(i, &format!("/{key}"), place, at, &delta[key], said),
+                Value::Array(_) | Value::Object(_) => {
+                    self.pieces(i, &format!("/{key}"), place, at, &delta[key], said)
+                }
                 _ => {}
             }
         }
@@ -114,7 +116,8 @@ impl Chunks {
             for (kind, text) in [("function", "arguments"), ("custom", "input")] {
                 for key in ["name", text] {
                     if let Some(text) = call[kind][key].as_str().filter(|text| !text.is_empty()) {
-                        let track = self.track(i, &format!("/tool_calls/{whole}/{kind}/{key}"), Place::ToolCall);
+                        let track =
+                            self.track(i, &format!("/tool_calls/{whole}/{kind}/{key}"), Place::ToolCall);
                         let pointer = format!("{at}/delta/tool_calls/{n}/{kind}/{key}");
                         said.pieces.push(Piece { track, pointer, text: text.to_owned(), whole: false });
                     }
@@ -150,7 +153,12 @@ impl Chunks {
 
     fn piece(&mut self, choice: usize, key: &str, place: Place, at: &str, text: &str, said: &mut Said) {
         let track = self.track(choice, key, place);
-        said.pieces.push(Piece { track, pointer: format!("{at}/delta{key}"), text: text.to_owned(), whole: false });
+        said.pieces.push(Piece {
+            track,
+            pointer: format!("{at}/delta{key}"),
+            text: text.to_owned(),
+            whole: false,
+        });
     }
 
     /// Every string below a member.
@@ -167,12 +175,14 @@ impl Chunks {
     }
 
     fn of_choice(&self, index: usize, delta: Value, finish_reason: Value) -> Bytes {
-        let choice = json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": finish_reason});
+        let choice =
+            json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": finish_reason});
         written(self.chunk(json!([choice])))
     }
 
     fn usage(&self) -> Value {
-        let counted = json!({"prompt_tokens": 0, "completion_tokens": self.tokens, "total_tokens": self.tokens});
+        let counted =
+            json!({"prompt_tokens": 0, "completion_tokens": self.tokens, "total_tokens": self.tokens});
         self.usage.clone().unwrap_or(counted)
     }
 }
@@ -241,7 +251,9 @@ impl Reader for Chunks {
             [outer, inner] => delta[outer] = json!({inner: text}),
             _ => delta[keys[0]] = text.into(),
         }
-        if at == "/content" && let Some(state) = self.choices.get_mut(choice) {
+        if at == "/content"
+            && let Some(state) = self.choices.get_mut(choice)
+        {
             state.worded = true;
         }
         self.of_choice(choice, delta, Value::Null)

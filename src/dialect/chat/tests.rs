@@ -3,15 +3,18 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{ChatAnswer, ChatRequest};
+use super::{
+    super::{Answer, Asked, Dialect, Refusal, Request, stream::testing::follow},
+    CHAT,
+};
 use crate::message::{Place, Role};
 
-fn request(json: &Value) -> ChatRequest {
-    ChatRequest::parse(Bytes::from(json.to_string())).unwrap()
+fn request(json: &Value) -> Request {
+    Request::parse(&CHAT, Bytes::from(json.to_string())).unwrap()
 }
 
 fn error(body: impl Into<Bytes>) -> (Option<String>, String) {
-    let error = ChatRequest::parse(body.into()).unwrap_err();
+    let error = Request::parse(&CHAT, body.into()).unwrap_err();
     (error.param, error.message)
 }
 
@@ -19,7 +22,7 @@ fn error(body: impl Into<Bytes>) -> (Option<String>, String) {
 fn an_unchanged_body_keeps_its_bytes() {
     let body = r#"{ "model":"m", "messages":[{"role":"user","content":"h\u00e9llo"}], "x_unknown": 1e400 }"#;
     let body = body.replace("1e400", "12345678901234567890.5");
-    let request = ChatRequest::parse(Bytes::from(body.clone())).unwrap();
+    let request = Request::parse(&CHAT, Bytes::from(body.clone())).unwrap();
     assert_eq!(request.to_bytes(), body.as_bytes());
 }
 
@@ -92,7 +95,7 @@ fn a_moderation_block_is_ours_to_answer() {
     let request = request(
         &json!({"model": "m", "moderation": {"model": "omni"}, "messages": [{"role": "user", "content": "c"}]}),
     );
-    assert!(request.wants_moderation);
+    assert!(request.asked().wants_moderation);
     assert!(!String::from_utf8_lossy(&request.to_bytes()).contains("moderation"));
 }
 
@@ -165,46 +168,72 @@ fn stream() -> Vec<Bytes> {
     ])
 }
 
+fn asked() -> Asked {
+    Asked { model: "m".into(), stream: true, include_usage: true, n: 1, wants_moderation: false }
+}
+
 #[test]
-fn a_stream_is_put_together() {
-    let answer = ChatAnswer::from_events(stream()).unwrap();
+fn a_streams_texts_are_followed() {
+    let texts = follow(&mut *CHAT.reader(&asked()), &stream()).unwrap();
+    let texts: Vec<(&str, &str)> = texts.iter().map(|(at, text)| (&**at, &**text)).collect();
+    let expected = [
+        ("/choices/0/message/content", "Hello"),
+        ("/choices/0/message/tool_calls/0/function/name", "f"),
+        ("/choices/0/message/tool_calls/0/function/arguments", "{\"a\":1}"),
+    ];
+    assert_eq!(texts, expected);
+}
+
+#[test]
+fn a_whole_answer_as_a_stream_says_the_same() {
+    let body = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "usage": {"total_tokens": 9}, "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "a", "reasoning_content": "b"}, "finish_reason": "stop"},
+        {"index": 1, "message": {"role": "assistant", "content": null, "tool_calls": [{"id": "t", "function": {"name": "f", "arguments": "{}"}}]},
+         "finish_reason": "tool_calls"}]});
+    let answer = Answer::read(&CHAT, Bytes::from(body.to_string())).unwrap();
+    let whole: Vec<(String, String)> =
+        answer.segments().iter().map(|s| (s.pointer.clone(), s.text.to_string())).collect();
+    let streamed = follow(&mut *CHAT.reader(&asked()), &answer.into_events(&asked())).unwrap();
+    assert_eq!(streamed, whole);
+}
+
+#[test]
+fn what_an_upstream_adds_of_its_own_is_a_text_too() {
+    let body = json!({"choices": [{"message": {"content": "a", "thinking": "b"}}], "citations": ["c"]});
+    let answer = Answer::read(&CHAT, Bytes::from(body.to_string())).unwrap();
     let texts: Vec<String> = answer.segments().iter().map(|s| s.text.to_string()).collect();
-    assert_eq!(texts, ["Hello", "f", "{\"a\":1}"]);
+    assert_eq!(texts, ["a", "b", "c"]);
 }
 
 #[test]
-fn an_unchanged_stream_keeps_its_bytes() {
-    assert_eq!(ChatAnswer::from_events(stream()).unwrap().into_events(true), stream());
-}
-
-#[test]
-fn a_changed_stream_reads_back_the_same_but_for_the_change() {
-    let mut answer = ChatAnswer::from_events(stream()).unwrap();
-    answer.replace("/choices/0/message/content", "Bye".to_owned());
-    let again = ChatAnswer::from_events(answer.into_events(true)).unwrap();
-    let texts: Vec<String> = again.segments().iter().map(|s| s.text.to_string()).collect();
-    assert_eq!(texts, ["Bye", "f", "{\"a\":1}"]);
-    let whole: Value = serde_json::from_slice(&again.into_whole()).unwrap();
-    assert_eq!(whole["choices"][0]["finish_reason"], "tool_calls");
-    assert_eq!(whole["usage"]["total_tokens"], 9);
+fn log_probabilities_that_spell_another_text_are_one() {
+    let choice = |token: &str| {
+        json!({"index": 0, "message": {"content": "ab"}, "logprobs": {"content": [
+            {"token": "a", "top_logprobs": [{"token": "a"}, {"token": "x"}]}, {"token": token}]}})
+    };
+    for (token, expected) in [("b", vec!["ab", "x"]), ("c", vec!["ab", "ac x"])] {
+        let body = json!({"choices": [choice(token)]}).to_string();
+        let answer = Answer::read(&CHAT, Bytes::from(body)).unwrap();
+        let texts: Vec<String> = answer.segments().iter().map(|s| s.text.to_string()).collect();
+        assert_eq!(texts, expected);
+    }
 }
 
 #[test]
 fn a_stream_that_is_none_is_told() {
-    let cut: Vec<Bytes> = stream().into_iter().take(3).collect();
-    assert!(ChatAnswer::from_events(cut).unwrap_err().contains("broke off"));
-    let html = vec![Bytes::from_static(b"<html>oops</html>")];
-    assert!(ChatAnswer::from_events(html).unwrap_err().contains("without a chunk"));
-    let garbage = vec![Bytes::from_static(b"data: {oops\n\n")];
-    assert!(ChatAnswer::from_events(garbage).unwrap_err().contains("not JSON"));
+    let error = |events: &[Bytes]| follow(&mut *CHAT.reader(&asked()), events).unwrap_err();
+    assert!(error(&stream()[..3]).contains("broke off"));
+    assert!(error(&[Bytes::from_static(b"<html>oops</html>")]).contains("without a chunk"));
+    assert!(error(&[Bytes::from_static(b"data: {oops\n\n")]).contains("not JSON"));
     let jump = events(&[json!({"choices": [{"index": 4_000_000_000_u64, "delta": {}}]})]);
-    assert!(ChatAnswer::from_events(jump).unwrap_err().contains("index"));
+    assert!(error(&jump).contains("index"));
 }
 
 #[test]
 fn a_refusal_is_a_message_in_every_choice() {
-    let refusal = ChatAnswer::refusal("id", 1, "m", "No.", 2, false);
-    let json: Value = serde_json::from_slice(&refusal.into_whole()).unwrap();
+    let asked = Asked { n: 2, ..asked() };
+    let refusal = Refusal { text: "No.", id: "id", created: 1, asked: &asked, instead: None, hazard: None };
+    let json = CHAT.refusal(&refusal);
     for choice in json["choices"].as_array().unwrap() {
         assert_eq!(choice["message"]["content"], "No.");
         assert_eq!(choice["message"]["refusal"], "No.");
@@ -216,7 +245,7 @@ fn a_refusal_is_a_message_in_every_choice() {
 #[test]
 fn a_changed_text_takes_its_log_probabilities_along() {
     let body = json!({"choices": [{"index": 0, "message": {"content": "secret"}, "logprobs": {"content": [{"token": "secret"}]}}]});
-    let mut answer = ChatAnswer::from_whole(Bytes::from(body.to_string())).unwrap();
+    let mut answer = Answer::read(&CHAT, Bytes::from(body.to_string())).unwrap();
     answer.replace("/choices/0/message/content", "[X]".to_owned());
     assert!(!String::from_utf8_lossy(&answer.into_whole()).contains("secret"));
 }

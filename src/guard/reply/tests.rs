@@ -269,6 +269,7 @@ fn verdict(direction: Direction, hits: Vec<RuleHit>, failures: Vec<(Failure, OnF
         redactions: Vec::new(),
         findings: Vec::new(),
         failures,
+        coverage: crate::verdict::Coverage::default(),
     }
 }
 
