@@ -81,6 +81,15 @@ pub trait Dialect: Send + Sync {
     fn reader(&self, asked: &Asked) -> Box<dyn Reader>;
 }
 
+/// Every dialect.
+pub static ALL: &[&dyn Dialect] = &[&chat::CHAT];
+
+/// The dialect that is spoken at a path of the API, such as `/v1/chat/completions`.
+pub fn at(path: &str) -> Option<&'static dyn Dialect> {
+    let below = path.strip_prefix("/v1")?;
+    ALL.iter().copied().find(|dialect| dialect.path() == below)
+}
+
 /// Members that Demur adds to an answer.
 pub const OURS: [&str; 2] = ["moderation", "demur"];
 

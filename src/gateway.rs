@@ -146,8 +146,13 @@ struct Turn {
 
 impl Gateway {
     /// A gateway in front of these upstreams.
-    pub fn new(rules: Rules, upstreams: Arc<Upstreams>, settings: Settings, metrics: Arc<Metrics>) -> Self {
-        Self { rules: ArcSwap::from_pointee(rules), upstreams, settings, metrics }
+    pub fn new(
+        rules: impl Into<Arc<Rules>>,
+        upstreams: Arc<Upstreams>,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { rules: ArcSwap::from(rules.into()), upstreams, settings, metrics }
     }
 
     /// Swaps guards and texts whole; exchanges under way end under those they began with.

@@ -4,6 +4,7 @@ mod chat;
 mod check;
 mod error;
 pub mod keys;
+pub mod layer;
 mod layers;
 mod models;
 mod moderations;
@@ -18,13 +19,23 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, Router, body::Body, extract::Request, routing::get};
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures_util::{StreamExt, stream};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::service::TowerToHyperService;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{gateway::Gateway, telemetry::Metrics};
+use crate::{
+    gateway::{Answer, AnswerBody, Gateway},
+    telemetry::Metrics,
+};
 use keys::Keys;
 use serve::Answers;
 
@@ -112,4 +123,16 @@ pub fn operations(state: &State) -> impl Answers {
         .fallback(error::no_route)
         .with_state(Arc::clone(state));
     TowerToHyperService::new(routes)
+}
+
+/// An answer of the gateway on the wire.
+fn respond(answer: Answer) -> Response {
+    let body = match answer.body {
+        AnswerBody::Whole(body) => Body::from(body),
+        AnswerBody::Events(events) => {
+            Body::from_stream(stream::iter(events.into_iter().map(Ok::<_, std::convert::Infallible>)))
+        }
+        AnswerBody::Live(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
+    };
+    (answer.status, answer.headers, body).into_response()
 }

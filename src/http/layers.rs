@@ -113,7 +113,7 @@ fn surface(path: &str) -> &'static str {
 }
 
 /// The client's own id when it is short and plain, else a new one that sorts by time (UUIDv7, RFC 9562).
-fn request_id(request: &Request) -> Arc<str> {
+pub(super) fn request_id(request: &Request) -> Arc<str> {
     let sent = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     match sent.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && !id.contains(' ')) {
         Some(id) => id.into(),
@@ -172,7 +172,7 @@ pub(super) async fn call(state: &State, request: Request) -> Result<Call, ApiErr
     Ok(Call { id, arrived: at, key, headers: parts.headers, body })
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     use http_body_util::{BodyExt, LengthLimitError, Limited};
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),

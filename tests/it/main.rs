@@ -5,6 +5,7 @@ mod chat;
 mod guards;
 mod harm;
 mod hostile;
+mod layer;
 mod life;
 mod stream;
 mod support;
