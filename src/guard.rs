@@ -211,6 +211,7 @@ impl Guard {
             direction,
             segments: &task.exchange.segments,
             languages: &languages,
+            key: task.exchange.caller.as_deref(),
             findings: &findings,
             failures: &failures,
         });

@@ -103,7 +103,7 @@ fn holds(condition: &Condition, most: &[f64]) -> Option<Holds> {
     if !condition.needs_no_facts() {
         return None;
     }
-    let facts = Facts { role: "", place: "", direction: "", language: "", chars: 0 };
+    let facts = Facts { role: "", place: "", direction: "", language: "", key: "", chars: 0 };
     let own: Vec<usize> = condition.signals().map(|(_, place)| place).collect();
     let holds = |raised: &dyn Fn(usize) -> f64| {
         let mut values = vec![0.0; most.len()];
