@@ -134,6 +134,8 @@ pub struct Gateway {
 /// What is known of an exchange from its start to its end.
 struct Turn {
     id: Arc<str>,
+    /// The name of the caller's API key.
+    caller: Option<Arc<str>>,
     arrived: Instant,
     created: u64,
     guard: Arc<Guard>,
@@ -233,6 +235,7 @@ impl Gateway {
         let guard = Arc::clone(rules.guards.choose(&call.caller(&request.asked().model)));
         Ok(Turn {
             id: Arc::clone(&call.id),
+            caller: call.key.clone(),
             arrived: call.arrived,
             created: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             guard,
