@@ -6,6 +6,7 @@ pub mod error;
 mod lens;
 pub mod moderation;
 pub mod native;
+pub mod partner;
 pub mod sse;
 
 use crate::message::Role;

@@ -7,6 +7,7 @@ mod input;
 mod live;
 mod moderate;
 mod output;
+mod partner;
 
 pub use check::Checked;
 
