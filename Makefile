@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 
 DEMUR := target/debug/demur
 VENV := .venv
+# The LiteLLM proxy, which is tested with Demur as its guardrail.
+LITELLM_VENV := target/litellm/venv
 # Labelled rows to measure with, one file a data set; they are no part of this repository.
 DATA ?= ../shared/data/dev
 # Labelled rows to train the guard model on.
@@ -54,8 +56,8 @@ policies: build
 	@$(DEMUR) policy lint policies/*.yaml
 	@$(DEMUR) policy test policies/*.yaml
 
-sdk-test: build model $(VENV)/.ready $(if $(shell command -v promtool),,promtool)
-	$(say) "running the tests from outside (OpenAI SDK, bad input, reload, drain)"
+sdk-test: build model $(VENV)/.ready $(LITELLM_VENV)/.ready $(if $(shell command -v promtool),,promtool)
+	$(say) "running the tests from outside (OpenAI SDK, LiteLLM, bad input, reload, drain)"
 	@PROMTOOL=$$(command -v promtool || ls target/tools/promtool 2>/dev/null || true) \
 	    $(VENV)/bin/python -m pytest tests/sdk --quiet -p no:cacheprovider --durations=5 $(ARGS)
 
@@ -115,6 +117,13 @@ $(VENV)/.ready: tests/sdk/requirements.txt | python-tools
 	@rm -rf $(VENV)
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(LITELLM_VENV)/.ready: tests/sdk/litellm.txt | python-tools
+	$(say) "making $(LITELLM_VENV) for the LiteLLM proxy (about a minute)"
+	@rm -rf $(LITELLM_VENV) && mkdir -p $(LITELLM_VENV)
+	@python3 -m venv $(LITELLM_VENV)
+	@$(LITELLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 $(TRAIN_VENV)/.ready: models/train/requirements.txt | python-tools

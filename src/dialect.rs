@@ -8,6 +8,7 @@ pub mod error;
 pub mod lens;
 pub mod moderation;
 pub mod native;
+pub mod partner;
 mod request;
 pub mod sse;
 pub mod stream;

@@ -6,6 +6,7 @@ mod check;
 mod input;
 mod moderate;
 mod output;
+mod partner;
 mod stream;
 
 pub use check::Checked;

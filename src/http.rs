@@ -9,6 +9,7 @@ mod layers;
 mod models;
 mod moderations;
 mod ops;
+mod partners;
 pub mod serve;
 
 use std::{
@@ -24,7 +25,7 @@ use axum::{
     body::Body,
     extract::Request,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use futures_util::{StreamExt, stream};
 use hyper::{body::Incoming, service::service_fn};
@@ -85,6 +86,7 @@ impl Surface {
     tags(
         (name = "chat", description = "The guarded model."),
         (name = "guard", description = "The guard on its own."),
+        (name = "partners", description = "The guard behind other gateways' APIs."),
     )
 )]
 struct Api;
@@ -104,9 +106,24 @@ fn routes(state: &State) -> Router {
         .routes(routes!(check::check))
         .routes(routes!(moderations::moderations))
         .routes(routes!(models::list))
+        .routes(routes!(partners::litellm))
+        .routes(routes!(partners::agentgateway_request))
+        .routes(routes!(partners::agentgateway_response))
+        .routes(routes!(partners::agentgateway_stream))
+        .routes(routes!(partners::fms_contents))
+        .routes(routes!(partners::fms_chat))
+        .routes(routes!(partners::fms_generation))
+        .routes(routes!(partners::fms_document))
+        .routes(routes!(partners::bedrock_apply))
+        .routes(routes!(partners::nemo_checks))
+        .routes(routes!(partners::nemo_configs))
+        .routes(routes!(partners::health))
         .split_for_parts();
     Router::new()
         .merge(guarded)
+        // agentgateway's own paths, where none is set.
+        .route("/request", post(partners::agentgateway_request))
+        .route("/response", post(partners::agentgateway_response))
         .route("/openapi.json", get(move || std::future::ready(Json(api.clone()))))
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)

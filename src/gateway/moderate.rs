@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Texts of one request that are judged side by side; more would only wait for each other in the guard's queue.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 impl Gateway {
     /// Judges the texts of a moderation request. What is found is told and counted, and nothing is refused.

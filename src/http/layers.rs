@@ -28,8 +28,14 @@ use crate::{dialect::native, gateway::Call};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The one surface that needs no key.
-const OPEN: &str = "openapi";
+/// The description of the API.
+const OPENAPI: &str = "openapi";
+
+/// Whether the gateway can be asked.
+const HEALTH: &str = "health";
+
+/// The surfaces that need no key.
+const OPEN: [&str; 2] = [OPENAPI, HEALTH];
 
 /// The routes of a listener.
 pub(super) type Routes = TowerToHyperService<Router>;
@@ -107,7 +113,14 @@ fn surface(path: &str) -> &'static str {
         "/v1/guard/check" => "check",
         "/v1/models" => "models",
         "/v1/moderations" => "moderations",
-        "/openapi.json" => OPEN,
+        "/beta/litellm_basic_guardrail_api" => "litellm",
+        "/request" | "/response" => "agentgateway",
+        "/v1/checks" | "/v1/rails/configs" => "nemo",
+        "/health" => HEALTH,
+        "/openapi.json" => OPENAPI,
+        _ if path.starts_with("/agentgateway/") => "agentgateway",
+        _ if path.starts_with("/api/v1/text/") => "fms",
+        _ if path.starts_with("/guardrail/") => "bedrock",
         _ => "unmatched",
     }
 }
@@ -129,14 +142,14 @@ pub(super) fn request_id(request: &Request) -> Arc<str> {
 }
 
 /// Lets known keys in at their rate, sheds load beyond the limit, and gives up on requests that take too long to
-/// begin answering. The description of the API is open to all.
+/// begin answering. The description of the API and its health are open to all.
 async fn admit(
     state: &State,
     routes: &Routes,
     surface: &'static str,
     mut request: Request,
 ) -> Result<Response, ApiError> {
-    if surface == OPEN {
+    if OPEN.contains(&surface) {
         return Ok(answered(routes, request).await);
     }
     match state.keys.access(request.headers()) {

@@ -7,6 +7,7 @@ mod harm;
 mod hostile;
 mod layer;
 mod life;
+mod partners;
 mod stream;
 mod support;
 mod surface;
