@@ -15,12 +15,13 @@ DATA ?= ../shared/data/dev
 # Labelled rows to train the guard model on.
 TRAIN_DATA ?= ../shared/data/train
 TRAIN_VENV := target/train/venv
+COVERAGE_VENV := target/coverage/venv
 # How many cases each property test tries under `make fuzz`.
 CASES ?= 20000
 
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help run test build lint tools python-tools model rust-test policies sdk-test bench train goldens eval fuzz docker clean
+.PHONY: help run test build lint tools python-tools model rust-test policies sdk-test bench train goldens coverage eval fuzz docker clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +78,9 @@ train: $(TRAIN_VENV)/.ready ## Train the guard model anew from TRAIN_DATA into t
 goldens: $(TRAIN_VENV)/.ready ## Make the stored outputs that tests/guard_model.rs compares with, after models/guard has changed
 	@$(TRAIN_VENV)/bin/python tests/goldens/encoder/make.py
 
+coverage: $(COVERAGE_VENV)/.ready ## Make the lists of all text fields that tests/coverage.rs goes through, after a new version of a vendor's SDK
+	@$(COVERAGE_VENV)/bin/python tests/coverage/make.py
+
 eval: build ## Score a policy on the labelled rows in DATA: the quality table, and target/eval/report.html
 	@files=$$(ls $(DATA)/*.jsonl $(DATA)/*.jsonl.gz 2>/dev/null || true); \
 	if [ -z "$$files" ]; then echo "no rows in $(DATA); name a folder of labelled rows: make eval DATA=FOLDER"; exit 1; fi; \
@@ -131,6 +135,13 @@ $(TRAIN_VENV)/.ready: models/train/requirements.txt | python-tools
 	@rm -rf $(TRAIN_VENV) && mkdir -p $(TRAIN_VENV)
 	@python3 -m venv $(TRAIN_VENV)
 	@$(TRAIN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(COVERAGE_VENV)/.ready: tests/coverage/requirements.txt | python-tools
+	$(say) "making $(COVERAGE_VENV) for the vendors' schemas"
+	@rm -rf $(COVERAGE_VENV) && mkdir -p $(COVERAGE_VENV)
+	@python3 -m venv $(COVERAGE_VENV)
+	@$(COVERAGE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # Only the one program out of Debian's package: no service is installed. Without it its tests are skipped, in CI they fail.
