@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{BadBody, chat::ChatRequest, kind, lens};
+use super::{BadBody, Request as Body, chat::CHAT, kind, lens};
 use crate::{
     message::{Direction, Exchange, Role, Segment},
     verdict::{Action, Failure, OnFailure, Redaction, RuleHit, Verdict},
@@ -208,7 +208,7 @@ fn conversation(messages: &[Value], tools: &[Value]) -> Result<Vec<Segment>, Bad
         }
     }
     let body = json!({"model": "none", "messages": messages, "tools": tools}).to_string();
-    Ok(ChatRequest::parse(Bytes::from(body))?.segments())
+    Ok(Body::parse(&CHAT, Bytes::from(body))?.segments())
 }
 
 /// For what holds no text: it must not pass as if it had been judged.

@@ -7,8 +7,8 @@ mod table;
 
 use bytes::Bytes;
 use demur::{
-    dialect::chat::{ChatAnswer, ChatRequest},
-    message::{Direction, Segment},
+    dialect::{Answer, Asked, Dialect as Lens, Request, chat::CHAT as CHAT_LENS, sse},
+    message::{Direction, Role, Segment},
 };
 use wildmatch::WildMatch;
 
@@ -20,21 +20,17 @@ use crate::{
 /// What a dialect lists of a body or of a stream, or why it does not take it.
 type Segments = Result<Vec<Segment>, String>;
 
-/// How a dialect reads each side; `None` where its lens is still to come, or where it has no such side.
+/// A dialect, with the vendor's fields and our table.
 struct Dialect {
+    lens: &'static dyn Lens,
     schema: &'static str,
     table: &'static str,
-    request: Option<fn(Bytes) -> Segments>,
-    response: Option<fn(Bytes) -> Segments>,
-    events: Option<fn(Vec<Bytes>) -> Segments>,
 }
 
 const CHAT: Dialect = Dialect {
+    lens: &CHAT_LENS,
     schema: include_str!("chat.json"),
     table: include_str!("../../src/dialect/fields/chat.yaml"),
-    request: Some(|body| Ok(ChatRequest::parse(body).map_err(|error| error.to_string())?.segments())),
-    response: Some(|body| Ok(ChatAnswer::from_whole(body)?.segments())),
-    events: Some(|stream| Ok(ChatAnswer::from_events(stream)?.segments())),
 };
 
 #[test]
@@ -53,13 +49,16 @@ fn a_field_taken_out_of_a_lens_is_missed() {
     ] {
         let dropped = WildMatch::new(dropped);
         let lens = |body: Bytes| {
-            let mut segments = CHAT.request.unwrap()(body)?;
+            let mut segments = CHAT.request(body)?;
             segments.retain(|segment| !dropped.matches(&segment.pointer));
             Ok(segments)
         };
         let fields = CHAT.fields().request;
         let wrong = check(&fields, &CHAT.table().request, Direction::Input, |field| lens(field.body()));
-        assert!(wrong.iter().any(|line| line == &format!("{path}: nobody judges it")), "{dropped}: {wrong:?}");
+        assert!(
+            wrong.iter().any(|line| line == &format!("{path}: nobody judges it")),
+            "{dropped}: {wrong:?}"
+        );
     }
 }
 
@@ -68,12 +67,15 @@ fn a_table_that_is_wrong_is_told() {
     let table = |text: &str| Table::read(&format!("request:\n{text}\nresponse: []\nevents: []\n")).unwrap();
     let told = |text: &str| {
         let fields = CHAT.fields().request;
-        check(&fields, &table(text).request, Direction::Input, |field| CHAT.request.unwrap()(field.body()))
+        check(&fields, &table(text).request, Direction::Input, |field| CHAT.request(field.body()))
     };
     let listed_and_judged = told("  - {fields: '*', treatment: not_text, why: a test}");
-    assert!(listed_and_judged.contains(&"messages[role=user].content: judged, the table says NotText".into()));
-    let matches_nothing =
-        told("  - {fields: 'no.such.field', treatment: not_text, why: a test}\n  - {fields: '*', treatment: judged}");
+    assert!(
+        listed_and_judged.contains(&"messages[role=user].content: judged, the table says NotText".into())
+    );
+    let matches_nothing = told(
+        "  - {fields: 'no.such.field', treatment: not_text, why: a test}\n  - {fields: '*', treatment: judged}",
+    );
     assert!(matches_nothing.contains(&"no.such.field: in the table, no field's path".into()));
     let unlisted = told("  - {fields: 'messages*', treatment: judged}");
     assert!(unlisted.contains(&"user: not in the table".into()), "{unlisted:?}");
@@ -89,19 +91,56 @@ impl Dialect {
         Table::read(self.table).unwrap()
     }
 
+    fn request(&self, body: Bytes) -> Segments {
+        Ok(Request::parse(self.lens, body).map_err(|error| error.to_string())?.segments())
+    }
+
+    fn response(&self, body: Bytes) -> Segments {
+        Ok(Answer::read(self.lens, body)?.segments())
+    }
+
+    /// What the reader of a stream finds in its pieces.
+    fn events(&self, stream: &[Bytes]) -> Segments {
+        let asked =
+            Asked { model: "m".into(), stream: true, include_usage: false, n: 1, wants_moderation: false };
+        let mut reader = self.lens.reader(&asked);
+        let mut events = sse::Events::default();
+        stream.iter().for_each(|bytes| events.push(bytes));
+        let mut segments = Vec::new();
+        while let Some(event) = events.next() {
+            let event = event?;
+            let json = event.data.as_deref().and_then(|data| serde_json::from_str(data).ok());
+            for piece in reader.read(&event, json.as_ref())?.pieces {
+                let track = &reader.tracks()[piece.track];
+                segments.push(Segment {
+                    pointer: track.pointer.clone(),
+                    place: track.place,
+                    role: Role::Assistant,
+                    direction: Direction::Output,
+                    text: piece.text.into(),
+                });
+            }
+        }
+        Ok(segments)
+    }
+
     fn assert_covered(&self) {
         let (fields, table) = (self.fields(), self.table());
         let mut wrong = Vec::new();
-        let mut add = |side: &str, found: Vec<String>| wrong.extend(found.iter().map(|line| format!("{side}: {line}")));
-        if let Some(lens) = self.request {
-            add("request", check(&fields.request, &table.request, Direction::Input, |field| lens(field.body())));
-        }
-        if let Some(lens) = self.response {
-            add("response", check(&fields.response, &table.response, Direction::Output, |field| lens(field.body())));
-        }
-        if let Some(lens) = self.events {
-            add("events", check(&fields.events, &table.events, Direction::Output, |field| lens(field.stream())));
-        }
+        let mut add =
+            |side: &str, found: Vec<String>| wrong.extend(found.iter().map(|line| format!("{side}: {line}")));
+        add(
+            "request",
+            check(&fields.request, &table.request, Direction::Input, |field| self.request(field.body())),
+        );
+        add(
+            "response",
+            check(&fields.response, &table.response, Direction::Output, |field| self.response(field.body())),
+        );
+        add(
+            "events",
+            check(&fields.events, &table.events, Direction::Output, |field| self.events(&field.stream())),
+        );
         assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), fields.name, wrong.join("\n"));
     }
 }
