@@ -59,7 +59,10 @@ fn a_field_taken_out_of_a_lens_is_missed() {
         };
         let fields = CHAT.fields().request;
         let wrong = check(&fields, &CHAT.table().request, Direction::Input, |field| lens(field.body()));
-        assert!(wrong.iter().any(|line| line == &format!("{path}: nobody judges it")), "{dropped}: {wrong:?}");
+        assert!(
+            wrong.iter().any(|line| line == &format!("{path}: nobody judges it")),
+            "{dropped}: {wrong:?}"
+        );
     }
 }
 
@@ -71,9 +74,12 @@ fn a_table_that_is_wrong_is_told() {
         check(&fields, &table(text).request, Direction::Input, |field| CHAT.request.unwrap()(field.body()))
     };
     let listed_and_judged = told("  - {fields: '*', treatment: not_text, why: a test}");
-    assert!(listed_and_judged.contains(&"messages[role=user].content: judged, the table says NotText".into()));
-    let matches_nothing =
-        told("  - {fields: 'no.such.field', treatment: not_text, why: a test}\n  - {fields: '*', treatment: judged}");
+    assert!(
+        listed_and_judged.contains(&"messages[role=user].content: judged, the table says NotText".into())
+    );
+    let matches_nothing = told(
+        "  - {fields: 'no.such.field', treatment: not_text, why: a test}\n  - {fields: '*', treatment: judged}",
+    );
     assert!(matches_nothing.contains(&"no.such.field: in the table, no field's path".into()));
     let unlisted = told("  - {fields: 'messages*', treatment: judged}");
     assert!(unlisted.contains(&"user: not in the table".into()), "{unlisted:?}");
@@ -92,15 +98,25 @@ impl Dialect {
     fn assert_covered(&self) {
         let (fields, table) = (self.fields(), self.table());
         let mut wrong = Vec::new();
-        let mut add = |side: &str, found: Vec<String>| wrong.extend(found.iter().map(|line| format!("{side}: {line}")));
+        let mut add =
+            |side: &str, found: Vec<String>| wrong.extend(found.iter().map(|line| format!("{side}: {line}")));
         if let Some(lens) = self.request {
-            add("request", check(&fields.request, &table.request, Direction::Input, |field| lens(field.body())));
+            add(
+                "request",
+                check(&fields.request, &table.request, Direction::Input, |field| lens(field.body())),
+            );
         }
         if let Some(lens) = self.response {
-            add("response", check(&fields.response, &table.response, Direction::Output, |field| lens(field.body())));
+            add(
+                "response",
+                check(&fields.response, &table.response, Direction::Output, |field| lens(field.body())),
+            );
         }
         if let Some(lens) = self.events {
-            add("events", check(&fields.events, &table.events, Direction::Output, |field| lens(field.stream())));
+            add(
+                "events",
+                check(&fields.events, &table.events, Direction::Output, |field| lens(field.stream())),
+            );
         }
         assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), fields.name, wrong.join("\n"));
     }

@@ -128,7 +128,8 @@ impl RawBody {
 
 impl RawEvents {
     fn unfold(self, response: &[Field]) -> Vec<Field> {
-        let mut fields: Vec<Field> = self.fields.iter().map(|event| self.stream(event, &event.path, &event.event)).collect();
+        let mut fields: Vec<Field> =
+            self.fields.iter().map(|event| self.stream(event, &event.path, &event.event)).collect();
         for fold in &self.folded {
             for field in response {
                 let Some(rest) = field.path.strip_prefix(&*fold.of) else { continue };
@@ -143,7 +144,8 @@ impl RawEvents {
     }
 
     fn stream(&self, place: &RawEvent, path: &str, event: &Value) -> Field {
-        let template = self.templates[&place.r#in].as_array().unwrap_or_else(|| panic!("no template for {path}"));
+        let template =
+            self.templates[&place.r#in].as_array().unwrap_or_else(|| panic!("no template for {path}"));
         let events = template.iter().map(|other| if other.is_null() { event } else { other });
         Field { path: path.to_owned(), json: events.cloned().collect() }
     }

@@ -58,7 +58,11 @@ enum Patterns {
 impl Table {
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let raw: RawTable = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-        Ok(Self { request: entries(raw.request)?, response: entries(raw.response)?, events: entries(raw.events)? })
+        Ok(Self {
+            request: entries(raw.request)?,
+            response: entries(raw.response)?,
+            events: entries(raw.events)?,
+        })
     }
 }
 
