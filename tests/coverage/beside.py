@@ -24,6 +24,7 @@ def delta(**members: Any) -> dict[str, Any]:
 
 DETAILS = [{"type": "reasoning.text", "text": MARKER}]
 SUMMARY = [{"type": "reasoning.summary", "summary": MARKER}]
+UNKNOWN = [{"type": "unknown", "unknown": MARKER}]
 THINKING = [{"type": "thinking", "thinking": [{"type": "text", "text": MARKER}]}]
 
 FIELDS: dict[str, dict[str, Any]] = {
@@ -47,6 +48,10 @@ FIELDS: dict[str, dict[str, Any]] = {
         "guided_json{}": {"guided_json": {"description": MARKER}},
         "guided_regex": {"guided_regex": MARKER},
         "structured_outputs.json{}": {"structured_outputs": {"json": {"description": MARKER}}},
+        # What nobody knows yet: a server may read it all the same.
+        "unknown": {"unknown": MARKER},
+        "messages[role=user].unknown": {"messages": [USER | {"unknown": MARKER}]},
+        "messages[role=user].content[type=unknown].unknown": {"messages": [USER | {"content": UNKNOWN}]},
     },
     "chat response": {
         "choices[].message.reasoning_content": message(reasoning_content=MARKER),
@@ -55,6 +60,9 @@ FIELDS: dict[str, dict[str, Any]] = {
         "choices[].message.reasoning_details[type=reasoning.summary].summary": message(reasoning_details=SUMMARY),
         "choices[].message.content[type=text].text": message(content=[{"type": "text", "text": MARKER}]),
         "choices[].message.content[type=thinking].thinking[].text": message(content=THINKING),
+        "unknown": {"unknown": MARKER},
+        "choices[].unknown": {"choices": [message()["choices"][0] | {"unknown": MARKER}]},
+        "choices[].message.unknown": message(unknown=MARKER),
     },
     "chat events": {
         "choices[].delta.reasoning_content": delta(reasoning_content=MARKER),
@@ -63,5 +71,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "choices[].delta.reasoning_details[type=reasoning.summary].summary": delta(reasoning_details=SUMMARY),
         "choices[].delta.content[type=text].text": delta(content=[{"type": "text", "text": MARKER}]),
         "choices[].delta.content[type=thinking].thinking[].text": delta(content=THINKING),
+        "unknown": delta() | {"unknown": MARKER},
+        "choices[].delta.unknown": delta(unknown=MARKER),
     },
 }

@@ -88,7 +88,7 @@ struct RawFold {
 }
 
 impl Schema {
-    /// Reads a list; `like` gives the list of which another says that it is nearly the same.
+    /// Reads what was written, with what it folds together unfolded.
     pub(crate) fn read(text: &str) -> Self {
         let raw: Raw = serde_json::from_str(text).unwrap();
         let response = raw.response.unfold();

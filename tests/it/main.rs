@@ -1,6 +1,7 @@
 //! The gateway from outside: real listeners, real HTTP, a scripted model behind.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
+mod bypass;
 mod chat;
 mod guards;
 mod harm;

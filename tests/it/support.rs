@@ -55,7 +55,8 @@ struct ModelState {
 impl Model {
     pub(crate) async fn start(script: Script) -> Self {
         let state = Arc::new(ModelState { script: Mutex::new(script), asked: Mutex::default() });
-        let router = Router::new().route("/v1/chat/completions", post(answer));
+        // Whatever it is asked on, by whichever dialect.
+        let router = Router::new().route("/v1/{*path}", post(answer));
         let router = router.layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&state));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
