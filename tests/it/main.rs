@@ -7,6 +7,8 @@ mod harm;
 mod hostile;
 mod life;
 mod stream;
+mod stream_broken;
+mod stream_modes;
 mod support;
 mod surface;
 mod upstreams;
