@@ -10,6 +10,8 @@ mod layer;
 mod life;
 mod partners;
 mod stream;
+mod stream_broken;
+mod stream_modes;
 mod support;
 mod surface;
 mod upstreams;
