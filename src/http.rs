@@ -8,6 +8,7 @@ mod layers;
 mod models;
 mod moderations;
 mod ops;
+mod responses;
 pub mod serve;
 
 use std::{
@@ -90,6 +91,7 @@ pub fn traffic(state: &State) -> impl Answers {
 fn routes(state: &State) -> Router {
     let (guarded, api) = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(chat::completions))
+        .routes(routes!(responses::create))
         .routes(routes!(check::check))
         .routes(routes!(moderations::moderations))
         .routes(routes!(models::list))

@@ -107,6 +107,7 @@ fn surface(path: &str) -> &'static str {
         "/v1/guard/check" => "check",
         "/v1/models" => "models",
         "/v1/moderations" => "moderations",
+        "/v1/responses" => "responses",
         "/openapi.json" => OPEN,
         _ => "unmatched",
     }
