@@ -10,6 +10,7 @@ pub mod moderation;
 pub mod native;
 pub mod partner;
 mod request;
+pub mod responses;
 pub mod sse;
 pub mod stream;
 
@@ -74,6 +75,11 @@ pub trait Dialect: Send + Sync {
 
     /// A whole answer that declines politely.
     fn refusal(&self, refusal: &Refusal<'_>) -> Value;
+
+    /// A member of [`OURS`] as this format has it.
+    fn ours(&self, _key: &str, value: Value) -> Value {
+        value
+    }
 
     /// A whole answer as the events of a stream. Members of [`OURS`] go along.
     fn events(&self, answer: &Value, asked: &Asked) -> Vec<Bytes>;

@@ -10,6 +10,7 @@ mod models;
 mod moderations;
 mod ops;
 mod partners;
+mod responses;
 pub mod serve;
 
 use std::{
@@ -103,6 +104,7 @@ pub fn traffic(state: &State) -> impl Answers {
 fn routes(state: &State) -> Router {
     let (guarded, api) = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(chat::completions))
+        .routes(routes!(responses::create))
         .routes(routes!(check::check))
         .routes(routes!(moderations::moderations))
         .routes(routes!(models::list))

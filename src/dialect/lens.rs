@@ -112,14 +112,14 @@ pub fn write(json: &mut Value, pointer: &str, text: String) {
     }
 }
 
-/// Makes the value at a pointer null, where there is one.
+/// Makes the value at a pointer null (a list empty), where there is one.
 pub fn forget(json: &mut Value, pointer: &str) {
     if let Some(place) = json.pointer_mut(pointer) {
-        *place = Value::Null;
+        *place = if place.is_array() { Value::Array(Vec::new()) } else { Value::Null };
     }
 }
 
 /// A key as a JSON pointer's token (RFC 6901, section 3).
-fn escape(key: &str) -> String {
+pub(super) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }

@@ -279,9 +279,10 @@ impl Flow {
         self.source = None;
         self.metrics.stream_held_tokens.observe(self.queue.pieces() as f64);
         self.queue.clear();
-        let mut events = self.reader.refuse(&text, hazard.map(|hazard| hazard.as_str()));
         self.finish("refused");
-        if let Some(attached) = self.attached() {
+        let attached = self.attached();
+        let mut events = self.reader.refuse(&text, hazard.map(|hazard| hazard.as_str()));
+        if let Some(attached) = attached {
             let at = events.len().saturating_sub(1);
             events.insert(at, attached);
         }
@@ -351,6 +352,8 @@ impl Flow {
         if let Some(json) = &mut queued.json {
             if changed {
                 queued.spelled.iter().for_each(|pointer| lens::forget(json, pointer));
+            }
+            if self.reader.fit(json) || changed {
                 queued.event.raw = sse::named(&queued.event.name, &json.to_string());
             }
             self.reader.shown(json);

@@ -121,6 +121,7 @@ fn surface(path: &str) -> &'static str {
         _ if path.starts_with("/agentgateway/") => "agentgateway",
         _ if path.starts_with("/api/v1/text/") => "fms",
         _ if path.starts_with("/guardrail/") => "bedrock",
+        "/v1/responses" => "responses",
         _ => "unmatched",
     }
 }
