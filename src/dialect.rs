@@ -4,6 +4,7 @@
 
 mod answer;
 pub mod chat;
+mod choices;
 pub mod error;
 pub mod lens;
 pub mod moderation;

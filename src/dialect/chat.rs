@@ -1,7 +1,7 @@
 //! OpenAI's chat completions (`POST /v1/chat/completions`), streamed and not.
 
 mod answer;
-mod chunks;
+mod chunk;
 mod plain;
 mod request;
 mod stream;
@@ -11,7 +11,11 @@ mod tests;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Asked, BadBody, Dialect, Lens, Refusal, stream::Reader};
+use super::{
+    Asked, BadBody, Dialect, Lens, Refusal,
+    choices::{self, stream::Chunks},
+    stream::Reader,
+};
 use crate::message::Segment;
 use plain::{Choice, Plain};
 
@@ -57,7 +61,7 @@ impl Dialect for Chat {
     }
 
     fn changed(&self, answer: &mut Value, pointer: &str) {
-        answer::forget_spelling(answer, pointer);
+        choices::forget_spelling(answer, pointer);
     }
 
     fn visible(&self, answer: &Value) -> Vec<String> {
@@ -73,10 +77,10 @@ impl Dialect for Chat {
     }
 
     fn events(&self, answer: &Value, asked: &Asked) -> Vec<Bytes> {
-        chunks::write(answer, asked.include_usage)
+        choices::chunks::write(answer, asked.include_usage, chunk::OBJECT, chunk::cut)
     }
 
     fn reader(&self, asked: &Asked) -> Box<dyn Reader> {
-        Box::new(stream::Chunks::new(asked))
+        Box::new(Chunks::new(&stream::Deltas, asked))
     }
 }
