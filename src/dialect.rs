@@ -5,6 +5,8 @@
 mod answer;
 pub mod chat;
 mod choices;
+pub mod completions;
+pub mod embeddings;
 pub mod error;
 pub mod lens;
 pub mod moderation;

@@ -2,6 +2,8 @@
 
 mod chat;
 mod check;
+mod completions;
+mod embeddings;
 mod error;
 pub mod keys;
 mod layers;
@@ -73,6 +75,7 @@ impl Surface {
     ),
     tags(
         (name = "chat", description = "The guarded model."),
+        (name = "embeddings", description = "Texts as numbers."),
         (name = "guard", description = "The guard on its own."),
     )
 )]
@@ -90,6 +93,8 @@ pub fn traffic(state: &State) -> impl Answers {
 fn routes(state: &State) -> Router {
     let (guarded, api) = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(chat::completions))
+        .routes(routes!(completions::complete))
+        .routes(routes!(embeddings::embed))
         .routes(routes!(check::check))
         .routes(routes!(moderations::moderations))
         .routes(routes!(models::list))

@@ -53,7 +53,7 @@ impl Dialect for Chat {
     }
 
     fn check(&self, answer: &Value) -> Result<(), String> {
-        if answer["choices"].is_array() { Ok(()) } else { Err("a JSON answer without `choices`".to_owned()) }
+        choices::check(answer)
     }
 
     fn answer(&self, answer: &Value, lens: &mut Lens) {

@@ -2,9 +2,12 @@
 //! stream.
 
 pub(super) mod chunks;
+mod logprobs;
 pub(super) mod stream;
 
 use serde_json::{Value, json};
+
+pub(super) use logprobs::spelled;
 
 use super::{
     Asked, BadBody, Refusal,
@@ -49,6 +52,11 @@ pub(super) fn read(body: &Value) -> Result<Asked, BadBody> {
         Some(other) => return Err(wrong_type("moderation", "an object", other)),
     };
     Ok(Asked { model, stream, include_usage, n, wants_moderation })
+}
+
+/// Checks that a whole answer is one.
+pub(super) fn check(answer: &Value) -> Result<(), String> {
+    if answer["choices"].is_array() { Ok(()) } else { Err("a JSON answer without `choices`".to_owned()) }
 }
 
 /// Members beside the choices that are of none of the known kinds: what a client sees of them is judged.

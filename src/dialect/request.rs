@@ -146,3 +146,26 @@ pub(super) fn flag(value: Option<&Value>, name: &str) -> Result<bool, BadBody> {
 pub(super) fn wrong_type(at: &str, expected: &str, found: &Value) -> BadBody {
     BadBody::at(at, format!("wrong type for `{at}`: expected {expected}, found {}", kind(found)))
 }
+
+/// A member that is a text or a list of texts; how many there are. Tokens stand for a text that nobody here can read.
+pub(super) fn texts(name: &str, value: &Value) -> Result<usize, BadBody> {
+    match value {
+        Value::String(_) => Ok(1),
+        Value::Array(texts) if texts.is_empty() => {
+            Err(BadBody::at(name, format!("`{name}` is empty; expected at least one text")))
+        }
+        Value::Array(texts) => match texts.iter().enumerate().find(|(_, text)| !text.is_string()) {
+            None => Ok(texts.len()),
+            Some((_, Value::Number(_) | Value::Array(_))) => Err(unreadable(name, "tokens")),
+            Some((i, other)) => Err(wrong_type(&format!("{name}[{i}]"), "a string", other)),
+        },
+        other => Err(wrong_type(name, "a string or an array of strings", other)),
+    }
+}
+
+/// A field that stands for a text and can't be judged.
+pub(super) fn unreadable(name: &str, found: &str) -> BadBody {
+    let message =
+        format!("`{name}` holds {found}, which can't be judged; expected a string or an array of strings");
+    BadBody::at(name, message)
+}

@@ -45,30 +45,12 @@ pub(super) fn texts(answer: &Value, lens: &mut Lens) {
             lens.every_string(value, &format!("{at}/{key}"), Role::Assistant, Place::Other);
         }
         let said: String = ["content", "refusal"].iter().filter_map(|key| message[*key].as_str()).collect();
-        let spelled = spelled(&choice["logprobs"], &said);
+        let spelled = choices::spelled(&choice["logprobs"], &said);
         lens.text(&Value::String(spelled), format!("/choices/{i}/logprobs"), Role::Assistant, Place::Other);
     }
     for (key, value) in choices::unknown(answer) {
         lens.every_string(value, &format!("/{key}"), Role::Assistant, Place::Other);
     }
-}
-
-/// What token log-probabilities spell beside `said`: the tokens, unless they are those of the text, and the
-/// alternatives to each.
-pub(super) fn spelled(logprobs: &Value, said: &str) -> String {
-    let (mut tokens, mut alternatives) = (String::new(), String::new());
-    let listed = ["content", "refusal"].iter().filter_map(|key| logprobs[*key].as_array()).flatten();
-    for token in listed {
-        let own = token["token"].as_str().unwrap_or_default();
-        tokens.push_str(own);
-        for other in token["top_logprobs"].as_array().into_iter().flatten() {
-            if let Some(other) = other["token"].as_str().filter(|other| *other != own) {
-                alternatives.push(' ');
-                alternatives.push_str(other.trim());
-            }
-        }
-    }
-    if tokens == said { alternatives.trim_start().to_owned() } else { tokens + &alternatives }
 }
 
 /// The string content of every choice.

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::choices::stream::{Form, Pieces, index, nested},
+    super::choices::{
+        spelled,
+        stream::{Form, Pieces, index, nested},
+    },
     answer, chunk,
 };
 use crate::message::Place;
@@ -68,7 +71,7 @@ impl Form for Deltas {
         for (key, _) in answer::unknown_of_message(delta) {
             member(pieces, delta, key, Place::Other);
         }
-        pieces.spelled(&choice["logprobs"], answer::spelled(&choice["logprobs"], &words));
+        pieces.spelled(&choice["logprobs"], spelled(&choice["logprobs"], &words));
         Ok(())
     }
 
@@ -76,26 +79,25 @@ impl Form for Deltas {
         choice["delta"]["content"].as_str().is_some_and(|text| !text.is_empty())
     }
 
-    fn add(&self, text: Option<(&str, &str)>) -> (&'static str, Value) {
-        let Some((at, text)) = text else { return ("delta", json!({})) };
+    fn add(&self, text: Option<(&str, &str)>) -> Value {
+        let Some((at, text)) = text else { return json!({"delta": {}}) };
         let at = at.strip_prefix("/message").unwrap_or(at);
         let keys: Vec<&str> = at.split('/').skip(1).collect();
-        let delta = match keys[..] {
+        match keys[..] {
             ["tool_calls", call, kind, key] => {
                 let call: usize = call.parse().unwrap_or_default();
-                json!({"tool_calls": [{"index": call, kind: {key: text}}]})
+                json!({"delta": {"tool_calls": [{"index": call, kind: {key: text}}]}})
             }
-            _ => nested(at, text),
-        };
-        ("delta", delta)
+            _ => json!({"delta": nested(at, text)}),
+        }
     }
 
-    fn refuse(&self, text: &str, line: &str, first: bool) -> (&'static str, Value) {
+    fn refuse(&self, text: &str, line: &str, first: bool) -> Value {
         let mut delta = json!({"content": format!("{line}{text}"), "refusal": text});
         if first {
             delta["role"] = "assistant".into();
         }
-        ("delta", delta)
+        json!({"delta": delta})
     }
 }
 

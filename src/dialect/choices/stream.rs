@@ -37,12 +37,12 @@ pub(in super::super) trait Form: Send + Sync {
     /// Whether a choice of a chunk carries words.
     fn is_worded(&self, choice: &Value) -> bool;
 
-    /// The member of a choice that adds to the text which stands `at` in one of a whole answer; of no text, for
-    /// the last chunk.
-    fn add(&self, text: Option<(&str, &str)>) -> (&'static str, Value);
+    /// The members of a choice that adds a text to the one which stands at this place of a whole answer's; without a
+    /// text those of the last one.
+    fn add(&self, text: Option<(&str, &str)>) -> Value;
 
-    /// The member of a choice that declines; `first` when nothing of the choice was shown.
-    fn refuse(&self, text: &str, line: &str, first: bool) -> (&'static str, Value);
+    /// The members of a choice that declines behind `line`; `first` when nothing of the choice was shown.
+    fn refuse(&self, text: &str, line: &str, first: bool) -> Value;
 }
 
 /// A stream of chunks.
@@ -182,8 +182,13 @@ impl Chunks {
         chunk
     }
 
-    fn of_choice(&self, index: usize, (key, value): (&str, Value), finish_reason: Value) -> Bytes {
-        let choice = json!({"index": index, key: value, "logprobs": null, "finish_reason": finish_reason});
+    fn of_choice(&self, index: usize, members: &Value, finish_reason: Value) -> Bytes {
+        let mut choice = json!({"index": index});
+        for (key, value) in members.as_object().into_iter().flatten() {
+            choice[key] = value.clone();
+        }
+        choice["logprobs"] = Value::Null;
+        choice["finish_reason"] = finish_reason;
         written(self.chunk(json!([choice])))
     }
 
@@ -260,7 +265,7 @@ impl Reader for Chunks {
         {
             state.worded = true;
         }
-        self.of_choice(choice, self.form.add(Some((&at, text))), Value::Null)
+        self.of_choice(choice, &self.form.add(Some((&at, text))), Value::Null)
     }
 
     fn attach(&mut self, members: &Map<String, Value>) -> Option<Bytes> {
@@ -275,8 +280,8 @@ impl Reader for Chunks {
         self.choices.resize(n, Choice::default());
         for (i, choice) in self.choices.iter().enumerate().filter(|(_, choice)| !choice.shown_finished) {
             let line = if choice.worded { "\n\n" } else { "" };
-            events.push(self.of_choice(i, self.form.refuse(text, line, !choice.shown), Value::Null));
-            events.push(self.of_choice(i, self.form.add(None), "content_filter".into()));
+            events.push(self.of_choice(i, &self.form.refuse(text, line, !choice.shown), Value::Null));
+            events.push(self.of_choice(i, &self.form.add(None), "content_filter".into()));
         }
         if self.include_usage {
             let mut chunk = self.chunk(json!([]));
