@@ -224,6 +224,7 @@ impl Guard {
             languages: &languages,
             findings: &findings,
             failures: &failures,
+            media: task.exchange.media,
         });
         Judged { verdict, task, took: started.elapsed() }
     }

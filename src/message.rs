@@ -154,17 +154,25 @@ pub struct Exchange {
     pub segments: Arc<[Segment]>,
     /// For an answer, the question's segments; empty on input.
     pub context: Arc<[Segment]>,
+    /// Images, audio and files beside the texts: they are counted, nobody judges them.
+    pub media: usize,
 }
 
 impl Exchange {
     /// The segments that go to the model.
     pub fn input(segments: Vec<Segment>) -> Self {
-        Self { direction: Direction::Input, segments: segments.into(), context: Arc::from([]) }
+        Self { direction: Direction::Input, segments: segments.into(), context: Arc::from([]), media: 0 }
     }
 
     /// The segments of an answer, beside the question they answer.
     pub fn output(segments: Vec<Segment>, context: Arc<[Segment]>) -> Self {
-        Self { direction: Direction::Output, segments: segments.into(), context }
+        Self { direction: Direction::Output, segments: segments.into(), context, media: 0 }
+    }
+
+    /// The same beside so many images, audio and files.
+    #[must_use]
+    pub fn with_media(self, media: usize) -> Self {
+        Self { media, ..self }
     }
 
     /// The user's last words: from the segments themselves on input, from the context on output.

@@ -9,11 +9,12 @@ mod stream;
 mod tests;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Asked, BadBody, Dialect, Lens, Refusal,
     choices::{self, stream::Chunks},
+    media::{self, Media},
     stream::Reader,
 };
 use crate::message::Segment;
@@ -40,6 +41,14 @@ impl Dialect for Chat {
 
     fn question(&self, body: &Value, lens: &mut Lens) {
         request::texts(body, lens);
+    }
+
+    fn media(&self, body: &Value) -> Vec<Media> {
+        media::below(&body["messages"], "/messages")
+    }
+
+    fn text_part(&self, text: &str) -> Value {
+        json!({"type": "text", "text": text})
     }
 
     fn guide(&self, body: &mut Value, text: &str) {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     Asked, BadBody, Dialect, Lens, Refusal,
     choices::{self, stream::Chunks},
+    media::Media,
     stream::Reader,
 };
 
@@ -39,6 +40,15 @@ impl Dialect for Completions {
 
     fn question(&self, body: &Value, lens: &mut Lens) {
         request::texts(body, lens);
+    }
+
+    /// Prompts are texts.
+    fn media(&self, _body: &Value) -> Vec<Media> {
+        Vec::new()
+    }
+
+    fn text_part(&self, text: &str) -> Value {
+        text.into()
     }
 
     fn guide(&self, body: &mut Value, text: &str) {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Asked, BadBody, Dialect, Lens, Refusal,
     error::ErrorBody,
+    media::Media,
     request::{model, texts},
     stream::{NoStream, Reader},
 };
@@ -48,6 +49,15 @@ impl Dialect for Embeddings {
                 lens.every_string(value, &format!("/{key}"), Role::Developer, Place::Other);
             }
         }
+    }
+
+    /// Inputs are texts.
+    fn media(&self, _body: &Value) -> Vec<Media> {
+        Vec::new()
+    }
+
+    fn text_part(&self, text: &str) -> Value {
+        text.into()
     }
 
     /// Nobody follows guidance here: the numbers would be those of another text.

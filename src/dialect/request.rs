@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{BadBody, Dialect, kind, lens};
+use super::{BadBody, Dialect, kind, lens, media::Media};
 use crate::message::{Direction, Segment};
 
 /// What the gateway has to know of a request.
@@ -70,9 +70,19 @@ impl Request {
         lens.finish()
     }
 
-    /// Whether it is no longer what the client sent.
-    pub fn is_changed(&self) -> bool {
-        self.changed
+    /// Images, audio and files, which hold no text to judge.
+    pub fn media(&self) -> Vec<Media> {
+        self.dialect.media(&self.json)
+    }
+
+    /// Puts a text where media stand.
+    pub fn strip(&mut self, media: &[Media]) {
+        for Media { pointer, kind } in media {
+            if let Some(part) = self.json.pointer_mut(pointer) {
+                *part = self.dialect.text_part(&format!("[{} removed]", kind.as_str()));
+                self.changed = true;
+            }
+        }
     }
 
     /// Replaces the text of one segment.

@@ -75,7 +75,7 @@ impl Row {
         }
         let place = if role == Role::Tool { Place::ToolResult } else { Place::Content };
         let segment = Segment { role, place, ..Segment::bare(Direction::Input, self.text) };
-        Exchange { direction: Direction::Input, segments: Arc::from([segment]), context }
+        Exchange { direction: Direction::Input, segments: Arc::from([segment]), context, media: 0 }
     }
 }
 
