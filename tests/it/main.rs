@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
 mod chat;
+mod completions;
+mod embeddings;
 mod guards;
 mod harm;
 mod hostile;
 mod life;
+mod media;
 mod stream;
 mod support;
 mod surface;
