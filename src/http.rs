@@ -2,6 +2,8 @@
 
 mod chat;
 mod check;
+mod completions;
+mod embeddings;
 mod error;
 pub mod keys;
 pub mod layer;
@@ -86,6 +88,7 @@ impl Surface {
     ),
     tags(
         (name = "chat", description = "The guarded model."),
+        (name = "embeddings", description = "Texts as numbers."),
         (name = "guard", description = "The guard on its own."),
         (name = "partners", description = "The guard behind other gateways' APIs."),
     )
@@ -105,6 +108,8 @@ fn routes(state: &State) -> Router {
     let (guarded, api) = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(chat::completions))
         .routes(routes!(responses::create))
+        .routes(routes!(completions::complete))
+        .routes(routes!(embeddings::embed))
         .routes(routes!(check::check))
         .routes(routes!(moderations::moderations))
         .routes(routes!(models::list))

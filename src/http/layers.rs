@@ -110,6 +110,8 @@ impl Drop for InFlight {
 fn surface(path: &str) -> &'static str {
     match path {
         "/v1/chat/completions" => "chat",
+        "/v1/completions" => "completions",
+        "/v1/embeddings" => "embeddings",
         "/v1/guard/check" => "check",
         "/v1/models" => "models",
         "/v1/moderations" => "moderations",

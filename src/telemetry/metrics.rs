@@ -76,6 +76,8 @@ metrics! {
     detector_failures: IntCounterVec("demur_detector_failures_total", ["detector", "reason", "outcome"]);
     /// Characters that went on or were refused without having been judged by every detector, by place and reason.
     unjudged_chars: IntCounterVec("demur_unjudged_chars_total", ["place", "reason"]);
+    /// Images, audio, video and files that went on to the model although no detector reads them, by kind.
+    unjudged_media: IntCounterVec("demur_unjudged_media_total", ["kind"]);
     /// Streamed answers by how they ended (done, refused, broken or cancelled).
     streams: IntCounterVec("demur_streams_total", ["surface", "outcome"]);
     /// Answers in which the model itself declined.

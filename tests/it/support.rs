@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, State},
-    http::{StatusCode, header},
+    http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -93,7 +93,7 @@ impl Model {
     }
 }
 
-async fn answer(State(state): State<Arc<ModelState>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     state.asked.lock().unwrap().push((headers, body.clone()));
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let mut script = state.script.lock().unwrap().clone();
@@ -127,11 +127,13 @@ async fn answer(State(state): State<Arc<ModelState>>, headers: HeaderMap, body: 
         Script::Once(..) => unreachable!("a script waits for one signal"),
         Script::Hang => std::future::pending().await,
     };
+    let legacy = uri.path() == "/v1/completions";
     if request["stream"] == true {
-        let pieces = sse(&text).into_iter().map(Ok::<_, std::convert::Infallible>);
+        let pieces = if legacy { text_sse(&text) } else { sse(&text) };
+        let pieces = pieces.into_iter().map(Ok::<_, std::convert::Infallible>);
         return events(Body::from_stream(stream::iter(pieces)));
     }
-    axum::Json(completion(&text)).into_response()
+    axum::Json(if legacy { text_completion(&text) } else { completion(&text) }).into_response()
 }
 
 fn events(body: Body) -> Response {
@@ -139,6 +141,9 @@ fn events(body: Body) -> Response {
 }
 
 fn last_words(request: &Value) -> String {
+    if let Some(prompt) = request["prompt"].as_str() {
+        return prompt.to_owned();
+    }
     let last = request["messages"].as_array().and_then(|messages| messages.last());
     last.and_then(|message| message["content"].as_str()).unwrap_or_default().to_owned()
 }
@@ -184,6 +189,28 @@ pub(crate) fn words(text: &str) -> Bytes {
 /// The chunk that ends the first choice.
 pub(crate) fn finish(reason: &str) -> Bytes {
     chunk(0, json!({}), reason.into())
+}
+
+/// A whole legacy completion with this text.
+pub(crate) fn text_completion(text: &str) -> Value {
+    json!({
+        "id": "cmpl-scripted", "object": "text_completion", "created": 1, "model": "scripted",
+        "choices": [{"text": text, "index": 0, "logprobs": null, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
+    })
+}
+
+/// The same as a stream, a word at a time.
+pub(crate) fn text_sse(text: &str) -> Vec<Bytes> {
+    let chunk = |text: &str, finish: Value| {
+        let chunk = json!({"id": "cmpl-scripted", "object": "text_completion", "created": 1, "model": "scripted",
+            "choices": [{"text": text, "index": 0, "logprobs": null, "finish_reason": finish}]});
+        Bytes::from(format!("data: {chunk}\n\n"))
+    };
+    let mut pieces: Vec<Bytes> = text.split_inclusive(' ').map(|word| chunk(word, Value::Null)).collect();
+    pieces.push(chunk("", "stop".into()));
+    pieces.push(Bytes::from_static(b"data: [DONE]\n\n"));
+    pieces
 }
 
 /// A gateway on free ports.
@@ -239,6 +266,11 @@ impl TestApp {
     /// Sends a chat body.
     pub(crate) async fn chat(&self, body: Value) -> Reply {
         Reply::of(self.post("/v1/chat/completions").json(&body)).await
+    }
+
+    /// Sends a body to this path.
+    pub(crate) async fn send(&self, path: &str, body: Value) -> Reply {
+        Reply::of(self.post(path).json(&body)).await
     }
 
     /// Sends whatever bytes.
