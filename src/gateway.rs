@@ -3,12 +3,14 @@
 
 mod answer;
 mod check;
+mod external;
 mod input;
 mod live;
 mod moderate;
 mod output;
 
 pub use check::Checked;
+pub use external::{Form, Pending, Question};
 
 use std::{
     sync::Arc,

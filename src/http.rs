@@ -3,6 +3,7 @@
 mod chat;
 mod check;
 mod error;
+mod ext_proc;
 pub mod keys;
 mod layers;
 mod models;
@@ -23,6 +24,8 @@ use hyper::{body::Incoming, service::service_fn};
 use hyper_util::service::TowerToHyperService;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use ext_proc::external_processor;
 
 use crate::{gateway::Gateway, telemetry::Metrics};
 use keys::Keys;
@@ -62,6 +65,11 @@ impl Surface {
     /// Makes readiness fail from now on.
     pub fn begin_drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether more requests are worked on than may be; the one that asks counts too.
+    fn is_full(&self) -> bool {
+        self.metrics.in_flight.get() > i64::try_from(self.limits.in_flight).unwrap_or(i64::MAX)
     }
 }
 

@@ -45,7 +45,8 @@ pub(super) async fn completions(
     Ok(respond(state.gateway.chat(call).await?))
 }
 
-fn respond(answer: Answer) -> Response {
+/// An answer of the gateway as one of HTTP.
+pub(super) fn respond(answer: Answer) -> Response {
     let body = match answer.body {
         AnswerBody::Whole(body) => Body::from(body),
         AnswerBody::Events(events) => {
