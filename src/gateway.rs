@@ -3,6 +3,7 @@
 
 mod answer;
 mod check;
+mod external;
 mod input;
 mod moderate;
 mod output;
@@ -10,6 +11,7 @@ mod partner;
 mod stream;
 
 pub use check::Checked;
+pub use external::{Form, Pending, Question};
 
 use std::{
     pin::pin,

@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod embeddings;
 mod error;
+mod ext_proc;
 pub mod keys;
 pub mod layer;
 mod layers;
@@ -35,6 +36,8 @@ use hyper::{body::Incoming, service::service_fn};
 use hyper_util::service::TowerToHyperService;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use ext_proc::external_processor;
 
 use crate::{
     gateway::{Answer, AnswerBody, Gateway},
@@ -77,6 +80,11 @@ impl Surface {
     /// Makes readiness fail from now on.
     pub fn begin_drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether more requests are worked on than may be; the one that asks counts too.
+    fn is_full(&self) -> bool {
+        self.metrics.in_flight.get() > i64::try_from(self.limits.in_flight).unwrap_or(i64::MAX)
     }
 }
 

@@ -115,7 +115,7 @@ async fn guarded(
     limit: usize,
 ) -> Result<Response, ApiError> {
     let arrived = Instant::now();
-    let id = layers::request_id(&request);
+    let id = layers::request_id(request.headers());
     let (parts, body) = request.into_parts();
     let body = layers::read(body, limit).await?;
     let call = Call { id, arrived, key: None, headers: parts.headers, body };

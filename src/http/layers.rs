@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::Request,
-    http::{HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue},
     response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, StreamExt};
@@ -56,7 +56,7 @@ struct Arrival {
 /// around all routes and not around each, where a layer costs every request some ten allocations.
 pub(super) async fn record(state: State, routes: Routes, mut request: Request) -> Response {
     let started = Instant::now();
-    let id = request_id(&request);
+    let id = request_id(request.headers());
     request.extensions_mut().insert(Arrival { id: Arc::clone(&id), at: started, key: None });
     let surface = surface(request.uri().path());
     let in_flight = InFlight::new(&state);
@@ -91,10 +91,10 @@ pub(super) async fn record(state: State, routes: Routes, mut request: Request) -
 }
 
 /// Counts a request for as long as it lives.
-struct InFlight(State);
+pub(super) struct InFlight(State);
 
 impl InFlight {
-    fn new(state: &State) -> Self {
+    pub(super) fn new(state: &State) -> Self {
         state.metrics.in_flight.inc();
         Self(Arc::clone(state))
     }
@@ -129,8 +129,8 @@ fn surface(path: &str) -> &'static str {
 }
 
 /// The client's own id when it is short and plain, else a new one that sorts by time (UUIDv7, RFC 9562).
-pub(super) fn request_id(request: &Request) -> Arc<str> {
-    let sent = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let sent = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     match sent.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && !id.contains(' ')) {
         Some(id) => id.into(),
         None => {
@@ -165,8 +165,7 @@ async fn admit(
         }
         Access::Denied(found) => return Err(error::unauthorised(found)),
     }
-    // The gauge counts this request too.
-    if state.metrics.in_flight.get() > i64::try_from(state.limits.in_flight).unwrap_or(i64::MAX) {
+    if state.is_full() {
         return Err(error::overloaded());
     }
     let limit = state.limits.request_timeout;

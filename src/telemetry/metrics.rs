@@ -94,6 +94,8 @@ metrics! {
     generation_queue: IntGauge("demur_generation_queue_length");
     /// Requests turned away, by reason (rate_limit, overload, auth, body_size, header_size, timeout or malformed).
     rejected: IntCounterVec("demur_rejected_total", ["reason"]);
+    /// Exchanges that Envoy carried, by outcome (judged, refused, passed, answer_passed, rejected, observed, broken or failed).
+    ext_proc_streams: IntCounterVec("demur_ext_proc_streams_total", ["outcome"]);
     /// Texts whose scores the guard model knew from before.
     guard_model_cached: IntCounter("demur_guard_model_cached_total");
     /// Tokens of each pass of the guard model.
