@@ -100,7 +100,8 @@ pub trait Dialect: Send + Sync {
 }
 
 /// Every dialect.
-pub static ALL: &[&dyn Dialect] = &[&chat::CHAT, &completions::COMPLETIONS, &responses::RESPONSES, &embeddings::EMBEDDINGS];
+pub static ALL: &[&dyn Dialect] =
+    &[&chat::CHAT, &completions::COMPLETIONS, &responses::RESPONSES, &embeddings::EMBEDDINGS];
 
 /// The dialect that is spoken at a path of the API, such as `/v1/chat/completions`.
 pub fn at(path: &str) -> Option<&'static dyn Dialect> {

@@ -168,7 +168,13 @@ pub struct Exchange {
 impl Exchange {
     /// The segments that go to the model.
     pub fn input(segments: Vec<Segment>) -> Self {
-        Self { direction: Direction::Input, segments: segments.into(), context: Arc::from([]), caller: None, media: 0 }
+        Self {
+            direction: Direction::Input,
+            segments: segments.into(),
+            context: Arc::from([]),
+            caller: None,
+            media: 0,
+        }
     }
 
     /// The segments of an answer, beside the question they answer.

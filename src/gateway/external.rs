@@ -59,7 +59,11 @@ impl Gateway {
     ///
     /// # Errors
     /// A body that is no such request.
-    pub async fn question(&self, dialect: &'static dyn Dialect, call: Call) -> Result<Question, GatewayError> {
+    pub async fn question(
+        &self,
+        dialect: &'static dyn Dialect,
+        call: Call,
+    ) -> Result<Question, GatewayError> {
         let mut turn = self.begin(dialect, &call)?;
         let input = turn.judge_input().await;
         let refuses = input.verdict.action == Action::Refuse;

@@ -73,7 +73,15 @@ async fn the_specification_lists_every_route() {
     let app = TestApp::before(&model).await;
     let api = Reply::of(app.client.get(format!("{}/openapi.json", app.url))).await.json();
     let paths: Vec<&String> = api["paths"].as_object().unwrap().keys().collect();
-    let own = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/guard/check", "/v1/models", "/v1/moderations", "/v1/responses"];
+    let own = [
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/guard/check",
+        "/v1/models",
+        "/v1/moderations",
+        "/v1/responses",
+    ];
     let partners = [
         "/agentgateway/request",
         "/agentgateway/response",

@@ -244,7 +244,9 @@ impl Reader for Chunks {
 
     fn shown(&mut self, json: &Value) {
         for choice in json["choices"].as_array().into_iter().flatten() {
-            let Some(state) = index(choice, "index").ok().and_then(|i| self.choices.get_mut(i)) else { continue };
+            let Some(state) = index(choice, "index").ok().and_then(|i| self.choices.get_mut(i)) else {
+                continue;
+            };
             state.shown = true;
             state.worded |= self.form.is_worded(choice);
             state.shown_finished |= choice["finish_reason"].is_string();

@@ -61,7 +61,11 @@ impl ApplyGuardrail {
         }
         let (segments, context) = (judged.finish().into(), context.finish().into());
         let guardrail = guardrail.rsplit('/').next().unwrap_or(guardrail).to_owned();
-        Ok(Self { guardrail, body, exchange: Exchange { direction, segments, context, caller: None, media: 0 } })
+        Ok(Self {
+            guardrail,
+            body,
+            exchange: Exchange { direction, segments, context, caller: None, media: 0 },
+        })
     }
 
     /// The texts of all blocks, in their order.

@@ -64,14 +64,19 @@ pub(super) fn dialect_of(head: &Head) -> Option<&'static dyn Dialect> {
             segment => segments.push(segment),
         }
     }
-    let path = segments.iter().fold(String::new(), |path, segment| path + "/" + &segment.to_ascii_lowercase());
+    let path =
+        segments.iter().fold(String::new(), |path, segment| path + "/" + &segment.to_ascii_lowercase());
     // The longest: `/chat/completions` is no `/completions`.
     let known = ALL.iter().copied().filter(|dialect| head.method == "POST" && path.ends_with(dialect.path()));
     known.max_by_key(|dialect| dialect.path().len())
 }
 
 impl Exchange {
-    pub(super) async fn question(&mut self, dialect: &'static dyn Dialect, head: Head) -> Result<Asked, Status> {
+    pub(super) async fn question(
+        &mut self,
+        dialect: &'static dyn Dialect,
+        head: Head,
+    ) -> Result<Asked, Status> {
         if let Some(error) = self.unfit(&head) {
             return Ok(Asked::Ended(self.decline(error).await));
         }
@@ -94,10 +99,11 @@ impl Exchange {
             End::Broken => return Ok(Asked::Ended(Outcome::Broken)),
         }
         let call = self.call(&head, gathered.body.clone());
-        let Question { refusal, body, headers, pending } = match self.state.gateway.question(dialect, call).await {
-            Ok(question) => question,
-            Err(error) => return Ok(Asked::Ended(self.decline(error.into()).await)),
-        };
+        let Question { refusal, body, headers, pending } =
+            match self.state.gateway.question(dialect, call).await {
+                Ok(question) => question,
+                Err(error) => return Ok(Asked::Ended(self.decline(error.into()).await)),
+            };
         match refusal {
             // Where we only watch, the model is asked all the same.
             Some(refusal) if !self.observes() => {
