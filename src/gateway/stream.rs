@@ -26,7 +26,7 @@ use crate::{
     message::{Exchange, Place, Segment},
     telemetry::Metrics,
     upstream::UpstreamError,
-    verdict::{Action, NoticeAt, Verdict},
+    verdict::{Action, NoticeAt, StreamMode, Verdict},
 };
 use queue::{Part, Queue, Queued};
 
@@ -469,7 +469,8 @@ fn placed(mut verdict: Verdict, windows: &[Window]) -> Verdict {
 }
 
 impl Gateway {
-    /// Follows a stream. The answer begins with the first words, so that its headers tell what is known by then.
+    /// Follows a stream. The answer begins with the first words, so that its headers tell what is known by then; where
+    /// nothing is held back, with the first event.
     ///
     /// # Errors
     /// The upstream's answer broke before anything of it was shown.
@@ -479,10 +480,11 @@ impl Gateway {
         mut headers: HeaderMap,
     ) -> Result<Answer, UpstreamError> {
         let asked = Instant::now();
+        let at_once = flow.turn.guard.shape().mode == StreamMode::Audit;
         let mut first = Vec::new();
         while let Some(events) = flow.next().await.inspect_err(|_| flow.outcome = Some("broken"))? {
             first.extend(events);
-            if flow.worded || flow.outcome.is_some() || flow.reader.tracks().is_empty() {
+            if flow.worded || flow.outcome.is_some() || at_once {
                 break;
             }
         }

@@ -43,8 +43,9 @@ pub const OVERLAP: usize = 300;
 const LONGEST: usize = 1024;
 /// How long words wait for a window to fill.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// The same when the guard is busy.
-const MOST_PATIENCE: Duration = Duration::from_secs(1);
+/// The same when the guard is busy. With the time of a judgement, and room for it to double, still within the guard's
+/// deadline.
+const MOST_PATIENCE: Duration = Duration::from_millis(1400);
 /// How many times its last judgement's time a window waits: a guard that is busy is asked less often.
 const EASE: u32 = 4;
 
