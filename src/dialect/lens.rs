@@ -91,6 +91,14 @@ impl Lens {
         }
     }
 
+    /// Takes everything that is written below a value: its strings, and the names of its members, which a model reads
+    /// in a schema as well.
+    pub fn everything(&mut self, value: &Value, pointer: &str, role: Role, place: Place) {
+        self.every_string(value, pointer, role, place);
+        // RFC 6901's element that does not exist: names can be refused, not taken out.
+        self.push(&names_below(value), format!("{pointer}/-"), role, place);
+    }
+
     /// What was gathered.
     pub fn finish(self) -> Vec<Segment> {
         self.segments
@@ -120,6 +128,68 @@ pub(super) fn every_string_below(value: &Value) -> Vec<(String, &str)> {
         }
     }
     found
+}
+
+/// The words of JSON Schema (draft 2020-12) and of OpenAI's tools that stand around names of people's own.
+const SCHEMA_WORDS: [&str; 36] = [
+    "$defs",
+    "$ref",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "default",
+    "definitions",
+    "description",
+    "enum",
+    "examples",
+    "format",
+    "function",
+    "input_schema",
+    "items",
+    "json_schema",
+    "maxItems",
+    "maxLength",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "multipleOf",
+    "name",
+    "not",
+    "nullable",
+    "oneOf",
+    "parameters",
+    "pattern",
+    "properties",
+    "required",
+    "schema",
+    "strict",
+    "title",
+    "type",
+    "uniqueItems",
+];
+
+/// The names of all members below a value that somebody chose, with a blank between them.
+fn names_below(value: &Value) -> String {
+    let mut names = String::new();
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(members) => {
+                for (name, value) in members {
+                    if !SCHEMA_WORDS.contains(&name.as_str()) {
+                        names.extend(Some(" ").filter(|_| !names.is_empty()));
+                        names.push_str(name);
+                    }
+                    open.push(value);
+                }
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 /// Writes a text back to where a segment came from. The pointer comes from [`Lens`], so it exists.

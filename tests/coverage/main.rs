@@ -7,7 +7,10 @@ mod table;
 
 use bytes::Bytes;
 use demur::{
-    dialect::{Answer, Asked, Dialect as Lens, Request, chat::CHAT as CHAT_LENS, sse},
+    dialect::{
+        Answer, Asked, Dialect as Lens, Request, chat::CHAT as CHAT_LENS, completions::COMPLETIONS,
+        embeddings::EMBEDDINGS, responses::RESPONSES, sse,
+    },
     message::{Direction, Role, Segment},
 };
 use wildmatch::WildMatch;
@@ -27,15 +30,36 @@ struct Dialect {
     table: &'static str,
 }
 
-const CHAT: Dialect = Dialect {
-    lens: &CHAT_LENS,
-    schema: include_str!("chat.json"),
-    table: include_str!("../../src/dialect/fields/chat.yaml"),
-};
+macro_rules! dialect {
+    ($lens:expr, $name:literal) => {
+        Dialect {
+            lens: $lens,
+            schema: include_str!(concat!($name, ".json")),
+            table: include_str!(concat!("../../src/dialect/fields/", $name, ".yaml")),
+        }
+    };
+}
+
+const CHAT: Dialect = dialect!(&CHAT_LENS, "chat");
 
 #[test]
 fn every_text_of_chat_completions_is_judged_or_listed() {
     CHAT.assert_covered();
+}
+
+#[test]
+fn every_text_of_completions_is_judged_or_listed() {
+    dialect!(&COMPLETIONS, "completions").assert_covered();
+}
+
+#[test]
+fn every_text_of_responses_is_judged_or_listed() {
+    dialect!(&RESPONSES, "responses").assert_covered();
+}
+
+#[test]
+fn every_text_of_embeddings_is_judged_or_listed() {
+    dialect!(&EMBEDDINGS, "embeddings").assert_covered();
 }
 
 /// The rules must see what they are for, or they prove nothing.
