@@ -191,7 +191,7 @@ fn check(
         });
         match (treatment, judged) {
             (Treatment::Judged, Ok(true)) | (Treatment::Refused, Err(_)) => {}
-            (Treatment::NotText | Treatment::PassedByPolicy | Treatment::NotYet, Ok(false)) => {}
+            (Treatment::NotText | Treatment::PassedByPolicy | Treatment::Echoed, Ok(false)) => {}
             (Treatment::Judged, Ok(false)) => wrong.push(format!("{path}: nobody judges it")),
             (Treatment::Refused, Ok(_)) => wrong.push(format!("{path}: taken, the table says it is refused")),
             (other, Ok(true)) => wrong.push(format!("{path}: judged, the table says {other:?}")),
