@@ -8,6 +8,7 @@ mod choices;
 pub mod completions;
 pub mod embeddings;
 pub mod error;
+pub mod json;
 pub mod lens;
 pub mod media;
 pub mod moderation;

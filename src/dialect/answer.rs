@@ -5,7 +5,7 @@ use std::{fmt, sync::OnceLock};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Asked, Dialect, Refusal, lens};
+use super::{Asked, Dialect, Refusal, json, lens};
 use crate::message::{Direction, Segment};
 
 /// A whole answer: what an upstream said, or a refusal of ours.
@@ -29,7 +29,7 @@ impl Answer {
         if plain.is_some() {
             return Ok(Self { dialect, raw: body, plain, tree: OnceLock::new(), changed: false });
         }
-        let json: Value = serde_json::from_slice(&body).map_err(|error| format!("not JSON: {error}"))?;
+        let json = json::read(&body).map_err(|error| format!("not JSON: {error}"))?;
         dialect.check(&json)?;
         Ok(Self { dialect, raw: body, plain: None, tree: json.into(), changed: false })
     }

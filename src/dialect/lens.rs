@@ -100,6 +100,11 @@ impl Lens {
     /// in a schema as well.
     pub fn everything(&mut self, value: &Value, pointer: &str, role: Role, place: Place) {
         self.every_string(value, pointer, role, place);
+        self.names(value, pointer, role, place);
+    }
+
+    /// Takes the names of all members below a value that somebody chose.
+    pub fn names(&mut self, value: &Value, pointer: &str, role: Role, place: Place) {
         // RFC 6901's element that does not exist: names can be refused, not taken out.
         self.push(&names_below(value), format!("{pointer}/-"), role, place);
     }

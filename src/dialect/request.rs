@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{BadBody, Dialect, kind, lens, media::Media};
+use super::{BadBody, Dialect, json, kind, lens, media::Media};
 use crate::message::{Direction, Segment};
 
 /// What the gateway has to know of a request.
@@ -130,7 +130,7 @@ fn parse_json(bytes: &[u8]) -> Result<Value, BadBody> {
         return Err(BadBody { param: None, message: "the body is empty; expected a JSON object".to_owned() });
     }
     // The error of a syntax error names line and column and quotes nothing; nesting is limited to 128 levels.
-    serde_json::from_str(text)
+    json::read(text.as_bytes())
         .map_err(|error| BadBody { param: None, message: format!("the body is not valid JSON: {error}") })
 }
 

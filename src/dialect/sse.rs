@@ -10,10 +10,17 @@ pub const CONTENT_TYPE: &str = "text/event-stream";
 /// OpenAI's end of a stream.
 pub const DONE: &str = "[DONE]";
 
+/// What keeps a connection alive and says nothing.
+const COMMENT: &[u8] = b":\n\n";
+
+/// The longest type of an event, in bytes.
+const MAX_NAME: usize = 64;
+
 /// One event, and the bytes it came as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its bytes, the blank line at the end included.
+    /// Its bytes, the blank line at the end included. Lines that nobody judges are left out: comments, ids, and fields
+    /// that no client knows.
     pub raw: Bytes,
     /// Its type; empty when it names none.
     pub name: String,
@@ -108,17 +115,34 @@ fn event_of(raw: Bytes) -> Result<Event, String> {
         Some(Err(error)) => return Err(error.to_string()),
         None => (String::new(), None),
     };
+    if name.len() > MAX_NAME || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        return Err("an event whose type is no name".to_owned());
+    }
+    let is_bare = |line: &[u8]| {
+        matches!(line.split(|byte| *byte == b':').next(), Some(b"" | b"data" | b"event"))
+            && !line.starts_with(b":")
+    };
+    let raw = match &data {
+        None => Bytes::from_static(COMMENT),
+        Some(_) if raw.split(|byte| matches!(byte, b'\n' | b'\r')).all(is_bare) => raw,
+        Some(data) => named(&name, data),
+    };
     Ok(Event { raw, name, data })
 }
 
 /// One event that carries `data`.
 pub fn event(data: &str) -> Bytes {
-    format!("data: {data}\n\n").into()
+    lines(data).into()
+}
+
+/// Data of several lines needs a field for each.
+fn lines(data: &str) -> String {
+    data.split('\n').fold(String::new(), |lines, line| lines + "data: " + line + "\n") + "\n"
 }
 
 /// One event of a type that carries `data`; without a name as [`event`].
 pub fn named(name: &str, data: &str) -> Bytes {
-    if name.is_empty() { event(data) } else { format!("event: {name}\ndata: {data}\n\n").into() }
+    if name.is_empty() { event(data) } else { format!("event: {name}\n{}", lines(data)).into() }
 }
 
 #[cfg(test)]
@@ -149,7 +173,7 @@ mod tests {
             let expected = [("", None), ("", Some("{\"a\":\n1}")), ("x", Some("é")), ("", Some("[DONE]"))];
             assert_eq!(said, expected, "cut at {cut}");
             let raw: Vec<u8> = events.iter().flat_map(|event| event.raw.to_vec()).collect();
-            assert_eq!(raw, body, "cut at {cut}");
+            assert_eq!(raw, [&b":\n\n"[..], &body[11..]].concat(), "cut at {cut}");
         }
     }
 
@@ -161,6 +185,15 @@ mod tests {
             assert_eq!(events.len(), 2);
         }
         assert!(all(&[b"data: a\n\n\n"]).len() == 1);
+    }
+
+    #[test]
+    fn what_nobody_judges_is_left_out() {
+        let events = all(&[b": a\nid: b\nevent: x\ndata: c\ndata: d\nfield: e\n\n"]);
+        assert_eq!(events[0].raw, "event: x\ndata: c\ndata: d\n\n");
+        let mut events = Events::default();
+        events.push(b"event: a whole sentence\ndata: b\n\n");
+        assert!(events.next().unwrap().is_err());
     }
 
     #[test]

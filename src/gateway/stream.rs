@@ -9,13 +9,12 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
-use serde_json::Value;
 
 use super::{Gateway, Turn, input::Changes};
 use crate::{
     detect::Task,
     dialect::{
-        sse,
+        json, sse,
         stream::{Piece, Reader},
     },
     guard::{
@@ -201,7 +200,7 @@ impl Flow {
 
     /// Reads an event; whether it is the last.
     fn read(&mut self, event: sse::Event) -> Result<bool, String> {
-        let json = event.data.as_deref().and_then(|data| serde_json::from_str::<Value>(data).ok());
+        let json = event.data.as_deref().and_then(|data| json::read(data.as_bytes()).ok());
         let said = self.reader.read(&event, json.as_ref())?;
         let now = Instant::now();
         for track in &self.reader.tracks()[self.queue.tracks()..] {

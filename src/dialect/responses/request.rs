@@ -83,6 +83,7 @@ pub(super) fn texts(body: &Value, lens: &mut Lens) {
             let at = format!("/prompt/variables/{}", super::super::lens::escape(key));
             items::walk(value, &at, Role::User, Place::Content, lens);
         }
+        lens.names(variables, "/prompt/variables", Role::User, Place::Other);
     }
     match &body["input"] {
         Value::Array(items) => {
@@ -97,6 +98,9 @@ pub(super) fn texts(body: &Value, lens: &mut Lens) {
         if let Some(tools) = body.get(key).filter(|tools| !tools.is_string()) {
             items::walk(tools, &format!("/{key}"), Role::Developer, Place::ToolDefinition, lens);
         }
+    }
+    if let Some(choice) = body.get("tool_choice") {
+        lens.names(choice, "/tool_choice", Role::Developer, Place::ToolDefinition);
     }
     if let Some(format) = body.get("text").and_then(|text| text.get("format")) {
         lens.everything(format, "/text/format", Role::Developer, Place::Other);
