@@ -6,6 +6,7 @@ mod answer;
 pub mod chat;
 pub mod error;
 pub mod lens;
+pub mod messages;
 pub mod moderation;
 pub mod native;
 mod request;
@@ -64,6 +65,9 @@ pub trait Dialect: Send + Sync {
 
     /// Takes out what would still spell the old text after the one at `pointer` was changed.
     fn changed(&self, _answer: &mut Value, _pointer: &str) {}
+
+    /// Takes out the signature over the text at `pointer`, of which something was taken out.
+    fn unsign(&self, _answer: &mut Value, _pointer: &str) {}
 
     /// Where the words of each choice stand that a person reads: notices go there.
     fn visible(&self, answer: &Value) -> Vec<String>;

@@ -5,10 +5,12 @@ mod check;
 mod error;
 pub mod keys;
 mod layers;
+mod messages;
 mod models;
 mod moderations;
 mod ops;
 pub mod serve;
+mod shape;
 
 use std::{
     sync::{
@@ -90,6 +92,8 @@ pub fn traffic(state: &State) -> impl Answers {
 fn routes(state: &State) -> Router {
     let (guarded, api) = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(chat::completions))
+        .routes(routes!(messages::create))
+        .routes(routes!(messages::count_tokens))
         .routes(routes!(check::check))
         .routes(routes!(moderations::moderations))
         .routes(routes!(models::list))

@@ -105,11 +105,17 @@ pub(super) fn every_string_below(value: &Value) -> Vec<(String, &str)> {
     found
 }
 
-/// Writes a text back to where a segment came from. The pointer comes from [`Lens`], so it exists.
+/// Writes a text back to where a segment came from. The pointer comes from [`Lens`], so it exists. An object that was
+/// read as its JSON becomes what the new JSON says; what is no JSON any more stands as a text in an object.
 pub fn write(json: &mut Value, pointer: &str, text: String) {
-    if let Some(place) = json.pointer_mut(pointer) {
-        *place = Value::String(text);
-    }
+    let Some(place) = json.pointer_mut(pointer) else { return };
+    *place = match place {
+        Value::Object(_) => match serde_json::from_str(&text) {
+            Ok(Value::Object(members)) => Value::Object(members),
+            _ => serde_json::json!({"text": text}),
+        },
+        _ => Value::String(text),
+    };
 }
 
 /// Makes the value at a pointer null, where there is one.

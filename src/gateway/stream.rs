@@ -225,6 +225,7 @@ impl Flow {
             parts,
             ends: said.ends,
             spelled: said.spelled,
+            signed: said.signed,
             last: said.last,
             ours: Vec::new(),
         });
@@ -343,6 +344,14 @@ impl Flow {
                 lens::write(json, &part.pointer, new.to_owned());
             }
         }
+        for (track, pointer) in &queued.signed {
+            if self.windows.is_edited(self.queue.text(*track))
+                && let Some(json) = &mut queued.json
+            {
+                changed = true;
+                lens::write(json, pointer, String::new());
+            }
+        }
         if queued.last {
             self.finish("done");
             shown.extend(self.attached());
@@ -379,7 +388,11 @@ impl Flow {
         }
         let text = self.queue.text(track);
         let mut more = self.windows.rest(text);
-        if self.reader.tracks()[track].visible && !self.windows.said(text).is_empty() {
+        let closes = match self.reader.closing() {
+            Some(closing) => closing == track,
+            None => self.reader.tracks()[track].visible && !self.windows.said(text).is_empty(),
+        };
+        if closes {
             let notices = self.notices_after();
             for notice in notices {
                 more.push_str(BLANK_LINE);

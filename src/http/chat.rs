@@ -45,7 +45,8 @@ pub(super) async fn completions(
     Ok(respond(state.gateway.respond(&CHAT, call).await?))
 }
 
-fn respond(answer: Answer) -> Response {
+/// The gateway's answer as HTTP has it.
+pub(super) fn respond(answer: Answer) -> Response {
     let body = match answer.body {
         AnswerBody::Whole(body) => Body::from(body),
         AnswerBody::Events(events) => {
