@@ -8,17 +8,20 @@ MAKEFLAGS += --no-print-directory
 
 DEMUR := target/debug/demur
 VENV := .venv
+# The LiteLLM proxy, which is tested with Demur as its guardrail.
+LITELLM_VENV := target/litellm/venv
 # Labelled rows to measure with, one file a data set; they are no part of this repository.
 DATA ?= ../shared/data/dev
 # Labelled rows to train the guard model on.
 TRAIN_DATA ?= ../shared/data/train
 TRAIN_VENV := target/train/venv
+COVERAGE_VENV := target/coverage/venv
 # How many cases each property test tries under `make fuzz`.
 CASES ?= 20000
 
 say = @printf '\033[1m== %s\033[0m\n'
 
-.PHONY: help run test build lint tools python-tools model rust-test policies sdk-test bench train goldens eval fuzz docker clean
+.PHONY: help run test build lint tools python-tools model rust-test policies sdk-test bench train goldens coverage eval fuzz docker clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,14 +57,16 @@ policies: build
 	@$(DEMUR) policy lint policies/*.yaml
 	@$(DEMUR) policy test policies/*.yaml
 
-sdk-test: build model $(VENV)/.ready $(if $(shell command -v promtool),,promtool)
-	$(say) "running the tests from outside (OpenAI SDK, bad input, reload, drain)"
+sdk-test: build model $(VENV)/.ready $(LITELLM_VENV)/.ready $(if $(shell command -v promtool),,promtool)
+	$(say) "running the tests from outside (OpenAI SDK, LiteLLM, bad input, reload, drain)"
 	@PROMTOOL=$$(command -v promtool || ls target/tools/promtool 2>/dev/null || true) \
 	    $(VENV)/bin/python -m pytest tests/sdk --quiet -p no:cacheprovider --durations=5 $(ARGS)
 
 bench: build model $(TRAIN_VENV)/.ready ## Measure what Demur adds, beside a minimal proxy, and the guard's encoder beside others
 	$(say) "measuring the gateway (about two minutes; leave the machine alone meanwhile)"
 	@cargo bench --locked --profile dev --bench gateway -- $(ARGS)
+	$(say) "measuring streams (about seven minutes)"
+	@cargo bench --locked --profile dev --bench gateway -- --streams
 	$(say) "measuring the encoder beside onnxruntime, candle and PyTorch (about five minutes)"
 	@cargo build --locked --example encode
 	@$(TRAIN_VENV)/bin/python benches/encoder.py
@@ -74,6 +79,9 @@ train: $(TRAIN_VENV)/.ready ## Train the guard model anew from TRAIN_DATA into t
 
 goldens: $(TRAIN_VENV)/.ready ## Make the stored outputs that tests/guard_model.rs compares with, after models/guard has changed
 	@$(TRAIN_VENV)/bin/python tests/goldens/encoder/make.py
+
+coverage: $(COVERAGE_VENV)/.ready ## Make the lists of all text fields that tests/coverage.rs goes through, after a new version of a vendor's SDK
+	@$(COVERAGE_VENV)/bin/python tests/coverage/make.py
 
 eval: build ## Score a policy on the labelled rows in DATA: the quality table, and target/eval/report.html
 	@files=$$(ls $(DATA)/*.jsonl $(DATA)/*.jsonl.gz 2>/dev/null || true); \
@@ -117,11 +125,25 @@ $(VENV)/.ready: tests/sdk/requirements.txt | python-tools
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+$(LITELLM_VENV)/.ready: tests/sdk/litellm.txt | python-tools
+	$(say) "making $(LITELLM_VENV) for the LiteLLM proxy (about a minute)"
+	@rm -rf $(LITELLM_VENV) && mkdir -p $(LITELLM_VENV)
+	@python3 -m venv $(LITELLM_VENV)
+	@$(LITELLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 $(TRAIN_VENV)/.ready: models/train/requirements.txt | python-tools
 	$(say) "making $(TRAIN_VENV) for training and benchmarks"
 	@rm -rf $(TRAIN_VENV) && mkdir -p $(TRAIN_VENV)
 	@python3 -m venv $(TRAIN_VENV)
 	@$(TRAIN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(COVERAGE_VENV)/.ready: tests/coverage/requirements.txt | python-tools
+	$(say) "making $(COVERAGE_VENV) for the vendors' schemas"
+	@rm -rf $(COVERAGE_VENV) && mkdir -p $(COVERAGE_VENV)
+	@python3 -m venv $(COVERAGE_VENV)
+	@$(COVERAGE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # Only the one program out of Debian's package: no service is installed. Without it its tests are skipped, in CI they fail.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{self, Config},
+    detect::OnText,
     gateway::Gateway,
     http::{self, Surface, keys::Keys, serve::Drained},
     nn,
@@ -43,13 +44,16 @@ impl App {
     ///
     /// # Errors
     /// One line that says which setting or file is wrong, or what could not be had.
-    pub async fn build(config: Config) -> anyhow::Result<Self> {
+    pub async fn build(mut config: Config) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let keys = Keys::new(&config.keys)?;
         let (mut detectors, model) = detectors(&config.guard_model, &metrics)?;
         for settings in &config.guards {
             detectors.push(guards::guard(settings, model.as_ref(), &metrics)?);
+        }
+        if let Some(canary) = config.canary.take() {
+            detectors.push(Arc::new(OnText(canary)));
         }
         let has_model = model.is_some();
         let loader =

@@ -117,6 +117,11 @@ settings! {
     #[arg(long, env = "DEMUR_GUARDS", value_name = "YAML", hide_env_values = true, help_heading = "Guard")]
     guards: Yaml<Vec<GuardConfig>>;
 
+    /// A secret of 12 to 64 characters that stands in your system prompt: where it shows up in an answer, whole, in part or
+    /// encoded, `canary.leak` is raised. Better given as DEMUR_CANARY or in demur.yaml than as a flag [default: none]
+    #[arg(long, env = "DEMUR_CANARY", value_name = "SECRET", hide_env_values = true, help_heading = "Guard")]
+    canary: String;
+
     /// What a refused question gets: a polite message with HTTP 200, or Azure OpenAI's HTTP 400 [default: message]
     #[arg(long, env = "DEMUR_REFUSAL_SHAPE", value_name = "SHAPE", help_heading = "Guard")]
     refusal_shape: RefusalShape;

@@ -1,7 +1,9 @@
 //! Detectors turn segments into findings. They report; the policy decides.
 
+pub mod canary;
 pub mod cascade;
 pub mod classifier;
+pub mod conversation;
 pub mod disguise;
 pub mod exfil;
 pub mod external;
@@ -33,7 +35,8 @@ pub use view::{SpanMap, View};
 pub struct Task {
     /// The texts and what they answer.
     pub exchange: Exchange,
-    /// For each segment its views: first the text as it stands, then the readings that `disguise` uncovered.
+    /// For each segment its views: first the text as it stands, then the readings that `disguise` uncovered, and for the
+    /// last of several user messages in a row all of them together.
     pub views: Vec<Vec<View>>,
     /// The disguises that were found.
     pub disguises: Vec<Finding>,
@@ -56,6 +59,9 @@ impl Task {
             let (uncovered, found) = disguise::uncover(&segment.text, i, deadline);
             views.push(uncovered);
             disguises.extend(found);
+        }
+        for (segment, run) in conversation::runs(&exchange.segments) {
+            views[segment].push(run);
         }
         Self { exchange, views, disguises, deadline }
     }
@@ -137,7 +143,8 @@ impl<T: TextDetector> OnText<T> {
                 self.0.scan(&view.text, &mut hits);
                 for hit in hits.drain(..) {
                     let span = view.map.to_original(&hit.span);
-                    if seen.insert((segment, hit.signal.clone(), span.clone())) {
+                    // What lies in another message of the run was seen there.
+                    if !span.is_empty() && seen.insert((segment, hit.signal.clone(), span.clone())) {
                         findings.push(Finding {
                             signal: hit.signal,
                             detector: self.0.name(),

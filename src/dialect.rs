@@ -9,7 +9,9 @@ pub mod lens;
 pub mod messages;
 pub mod moderation;
 pub mod native;
+pub mod partner;
 mod request;
+pub mod responses;
 pub mod sse;
 pub mod stream;
 
@@ -78,11 +80,25 @@ pub trait Dialect: Send + Sync {
     /// A whole answer that declines politely.
     fn refusal(&self, refusal: &Refusal<'_>) -> Value;
 
+    /// A member of [`OURS`] as this format has it.
+    fn ours(&self, _key: &str, value: Value) -> Value {
+        value
+    }
+
     /// A whole answer as the events of a stream. Members of [`OURS`] go along.
     fn events(&self, answer: &Value, asked: &Asked) -> Vec<Bytes>;
 
     /// What reads a stream of answers to this request.
     fn reader(&self, asked: &Asked) -> Box<dyn Reader>;
+}
+
+/// Every dialect.
+pub static ALL: &[&dyn Dialect] = &[&chat::CHAT, &messages::MESSAGES, &messages::COUNT_TOKENS];
+
+/// The dialect that is spoken at a path of the API, such as `/v1/chat/completions`.
+pub fn at(path: &str) -> Option<&'static dyn Dialect> {
+    let below = path.strip_prefix("/v1")?;
+    ALL.iter().copied().find(|dialect| dialect.path() == below)
 }
 
 /// Members that Demur adds to an answer.

@@ -6,6 +6,7 @@ mod check;
 mod input;
 mod moderate;
 mod output;
+mod partner;
 mod stream;
 
 pub use check::Checked;
@@ -134,6 +135,8 @@ pub struct Gateway {
 /// What is known of an exchange from its start to its end.
 struct Turn {
     id: Arc<str>,
+    /// The name of the caller's API key.
+    caller: Option<Arc<str>>,
     arrived: Instant,
     created: u64,
     guard: Arc<Guard>,
@@ -146,8 +149,13 @@ struct Turn {
 
 impl Gateway {
     /// A gateway in front of these upstreams.
-    pub fn new(rules: Rules, upstreams: Arc<Upstreams>, settings: Settings, metrics: Arc<Metrics>) -> Self {
-        Self { rules: ArcSwap::from_pointee(rules), upstreams, settings, metrics }
+    pub fn new(
+        rules: impl Into<Arc<Rules>>,
+        upstreams: Arc<Upstreams>,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { rules: ArcSwap::from(rules.into()), upstreams, settings, metrics }
     }
 
     /// Swaps guards and texts whole; exchanges under way end under those they began with.
@@ -228,6 +236,7 @@ impl Gateway {
         let guard = Arc::clone(rules.guards.choose(&call.caller(&request.asked().model)));
         Ok(Turn {
             id: Arc::clone(&call.id),
+            caller: call.key.clone(),
             arrived: call.arrived,
             created: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             guard,

@@ -19,7 +19,7 @@ use prometheus::{Histogram, IntCounter};
 
 use crate::{
     detect::{
-        Detector, OnText, Task, classifier, disguise, exfil::Exfil, external, pattern::PatternError,
+        Detector, OnText, Task, canary, classifier, disguise, exfil::Exfil, external, pattern::PatternError,
         pattern::Patterns, pii::Pii, secrets::Secrets,
     },
     message::{Direction, Exchange, Segment},
@@ -69,12 +69,13 @@ impl Detectors {
         self.0.iter().any(|detector| detector.name() == name)
     }
 
-    /// Every signal that a policy may name, a policy's own patterns and lists aside. Those of models are known without
-    /// the models, so that a policy is checked the same everywhere.
+    /// Every signal that a policy may name, a policy's own patterns and lists aside. Those of models and of the canary are
+    /// known without them, so that a policy is checked the same everywhere.
     pub fn signals(&self) -> Vec<SignalInfo> {
         let mut signals: Vec<_> = self.0.iter().flat_map(|detector| detector.signals()).collect();
         signals.extend(disguise::signals());
-        let models = external::signals().chain([(classifier::NAME, classifier::signals())]);
+        let own = [(classifier::NAME, classifier::signals()), (canary::NAME, canary::signals())];
+        let models = external::signals().chain(own);
         signals.extend(models.filter(|(name, _)| !self.has(name)).flat_map(|(_, signals)| signals));
         signals
     }
@@ -222,6 +223,7 @@ impl Guard {
             direction,
             segments: &task.exchange.segments,
             languages: &languages,
+            key: task.exchange.caller.as_deref(),
             findings: &findings,
             failures: &failures,
         });

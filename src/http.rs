@@ -4,11 +4,14 @@ mod chat;
 mod check;
 mod error;
 pub mod keys;
+pub mod layer;
 mod layers;
 mod messages;
 mod models;
 mod moderations;
 mod ops;
+mod partners;
+mod responses;
 pub mod serve;
 mod shape;
 
@@ -20,13 +23,23 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, Router, body::Body, extract::Request, routing::get};
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use futures_util::{StreamExt, stream};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::service::TowerToHyperService;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{gateway::Gateway, telemetry::Metrics};
+use crate::{
+    gateway::{Answer, AnswerBody, Gateway},
+    telemetry::Metrics,
+};
 use keys::Keys;
 use serve::Answers;
 
@@ -76,6 +89,7 @@ impl Surface {
     tags(
         (name = "chat", description = "The guarded model."),
         (name = "guard", description = "The guard on its own."),
+        (name = "partners", description = "The guard behind other gateways' APIs."),
     )
 )]
 struct Api;
@@ -94,12 +108,28 @@ fn routes(state: &State) -> Router {
         .routes(routes!(chat::completions))
         .routes(routes!(messages::create))
         .routes(routes!(messages::count_tokens))
+        .routes(routes!(responses::create))
         .routes(routes!(check::check))
         .routes(routes!(moderations::moderations))
         .routes(routes!(models::list))
+        .routes(routes!(partners::litellm))
+        .routes(routes!(partners::agentgateway_request))
+        .routes(routes!(partners::agentgateway_response))
+        .routes(routes!(partners::agentgateway_stream))
+        .routes(routes!(partners::fms_contents))
+        .routes(routes!(partners::fms_chat))
+        .routes(routes!(partners::fms_generation))
+        .routes(routes!(partners::fms_document))
+        .routes(routes!(partners::bedrock_apply))
+        .routes(routes!(partners::nemo_checks))
+        .routes(routes!(partners::nemo_configs))
+        .routes(routes!(partners::health))
         .split_for_parts();
     Router::new()
         .merge(guarded)
+        // agentgateway's own paths, where none is set.
+        .route("/request", post(partners::agentgateway_request))
+        .route("/response", post(partners::agentgateway_response))
         .route("/openapi.json", get(move || std::future::ready(Json(api.clone()))))
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
@@ -116,4 +146,16 @@ pub fn operations(state: &State) -> impl Answers {
         .fallback(error::no_route)
         .with_state(Arc::clone(state));
     TowerToHyperService::new(routes)
+}
+
+/// An answer of the gateway on the wire.
+fn respond(answer: Answer) -> Response {
+    let body = match answer.body {
+        AnswerBody::Whole(body) => Body::from(body),
+        AnswerBody::Events(events) => {
+            Body::from_stream(stream::iter(events.into_iter().map(Ok::<_, std::convert::Infallible>)))
+        }
+        AnswerBody::Live(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
+    };
+    (answer.status, answer.headers, body).into_response()
 }

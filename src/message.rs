@@ -103,6 +103,11 @@ impl Place {
         Self::Other,
     ];
 
+    /// Where the words of a role stand when nothing else is said.
+    pub fn of(role: Role) -> Self {
+        if role == Role::Tool { Self::ToolResult } else { Self::Content }
+    }
+
     /// The name used in policies.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -154,17 +159,25 @@ pub struct Exchange {
     pub segments: Arc<[Segment]>,
     /// For an answer, the question's segments; empty on input.
     pub context: Arc<[Segment]>,
+    /// The name of the caller's API key, when it has one.
+    pub caller: Option<Arc<str>>,
 }
 
 impl Exchange {
     /// The segments that go to the model.
     pub fn input(segments: Vec<Segment>) -> Self {
-        Self { direction: Direction::Input, segments: segments.into(), context: Arc::from([]) }
+        Self { direction: Direction::Input, segments: segments.into(), context: Arc::from([]), caller: None }
     }
 
     /// The segments of an answer, beside the question they answer.
     pub fn output(segments: Vec<Segment>, context: Arc<[Segment]>) -> Self {
-        Self { direction: Direction::Output, segments: segments.into(), context }
+        Self { direction: Direction::Output, segments: segments.into(), context, caller: None }
+    }
+
+    /// The same, on behalf of the caller whose API key has this name.
+    #[must_use]
+    pub fn by(self, caller: Option<Arc<str>>) -> Self {
+        Self { caller, ..self }
     }
 
     /// The user's last words: from the segments themselves on input, from the context on output.

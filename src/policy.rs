@@ -126,6 +126,10 @@ pub struct Case {
     pub role: Role,
     /// In what kind of field.
     pub place: Place,
+    /// The name of the API key that it comes with.
+    pub key: Option<Arc<str>>,
+    /// What was said before, and by whom.
+    pub turns: Vec<(Role, String)>,
     /// What is to be done.
     pub action: Action,
     /// The rule that is to decide.
@@ -139,14 +143,16 @@ pub struct Case {
 impl Case {
     /// What the case asks to judge: its text, or its answer beside the text.
     pub fn exchange(&self) -> Exchange {
-        let bare = Segment::bare(Direction::Input, self.say.as_str());
-        let said = Segment { role: self.role, place: self.place, ..bare };
-        match &self.answer {
+        let said = |role, place, text: &str| Segment { role, place, ..Segment::bare(Direction::Input, text) };
+        let before = self.turns.iter().map(|(role, text)| said(*role, Place::of(*role), text));
+        let asked: Vec<Segment> = before.chain([said(self.role, self.place, &self.say)]).collect();
+        let exchange = match &self.answer {
             Some(answer) => {
-                Exchange::output(vec![Segment::bare(Direction::Output, answer.as_str())], Arc::from([said]))
+                Exchange::output(vec![Segment::bare(Direction::Output, answer.as_str())], asked.into())
             }
-            None => Exchange::input(vec![said]),
-        }
+            None => Exchange::input(asked),
+        };
+        exchange.by(self.key.clone())
     }
 }
 

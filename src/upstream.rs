@@ -8,6 +8,7 @@ pub mod http;
 pub mod local;
 mod retry;
 mod router;
+mod service;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,6 +19,7 @@ use futures_util::stream::BoxStream;
 pub use breaker::BreakerConfig;
 pub use config::{Kind, Secret, UpstreamConfig, UpstreamConfigError};
 pub use router::{Upstream, Upstreams};
+pub use service::InProcess;
 
 /// A request as the gateway hands it on.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ mod load;
 mod process;
 mod report;
 mod roles;
+mod streams;
 mod text;
 
 use std::{net::SocketAddr, process::ExitCode};
@@ -22,12 +23,15 @@ use report::{Report, Target};
 /// Measures what Demur adds to a request.
 #[derive(Debug, Parser)]
 struct Args {
-    /// How many rounds over all targets
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=200))]
-    rounds: u32,
+    /// How many rounds over all targets: 15, or 9 of streams, when it is not given
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
+    rounds: Option<u32>,
     /// Print one JSON object instead of the table
     #[arg(long)]
     json: bool,
+    /// Measure what readers of streams wait instead
+    #[arg(long)]
+    streams: bool,
     /// Cargo says that this is a benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -43,6 +47,7 @@ struct Args {
 enum Role {
     Upstream,
     Proxy,
+    Streams,
 }
 
 /// Requests of a round with one connection.
@@ -58,11 +63,21 @@ fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     match (args.role, args.upstream) {
         (Some(Role::Upstream), _) => roles::upstream()?,
+        (Some(Role::Streams), _) => streams::model::serve()?,
         (Some(Role::Proxy), Some(upstream)) => roles::proxy(upstream)?,
         (Some(Role::Proxy), None) => anyhow::bail!("`--role proxy` needs `--upstream`"),
+        (None, _) if args.streams => measure_streams(&args)?,
         (None, _) => return measure(&args),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A report: what a loaded machine does to it fails nothing.
+fn measure_streams(args: &Args) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(streams::measure(args.rounds.unwrap_or(9)))?;
+    println!("{}", if args.json { report.to_json().to_string() } else { report.to_markdown() });
+    Ok(())
 }
 
 fn measure(args: &Args) -> anyhow::Result<ExitCode> {
@@ -70,11 +85,11 @@ fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     let judged = runtime.block_on(judge::measure())?;
     let upstream = Process::role("upstream", None)?;
     let proxy = Process::role("proxy", Some(upstream.address))?;
-    let observe = Process::demur("observe", upstream.address)?;
-    let default = Process::demur("default", upstream.address)?;
+    let observe = Process::demur("observe", "observe", upstream.address)?;
+    let default = Process::demur("default", "default", upstream.address)?;
     let all = [("direct", &upstream), ("proxy", &proxy), ("observe", &observe), ("default", &default)];
     let mut targets = all.map(|(name, process)| Target::new(name, process));
-    runtime.block_on(rounds(&mut targets, args.rounds))?;
+    runtime.block_on(rounds(&mut targets, args.rounds.unwrap_or(15)))?;
     let report = Report::new(&targets, judged);
     println!("{}", if args.json { report.to_json().to_string() } else { report.to_markdown() });
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

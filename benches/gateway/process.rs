@@ -17,6 +17,8 @@ const START: Duration = Duration::from_secs(30);
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where its metrics are, for a gateway.
+    pub(crate) ops: Option<SocketAddr>,
 }
 
 impl Process {
@@ -27,11 +29,11 @@ impl Process {
         if let Some(upstream) = upstream {
             command.arg("--upstream").arg(upstream.to_string());
         }
-        Self::start(command, role, |line| line.strip_prefix("listening on ")?.parse().ok())
+        Self::start(command, role, |line| Some((line.strip_prefix("listening on ")?.parse().ok()?, None)))
     }
 
-    /// The gateway in front of a model, as an operator starts it. Its log goes to a file.
-    pub(crate) fn demur(policy: &str, upstream: SocketAddr) -> anyhow::Result<Self> {
+    /// The gateway in front of a model, as an operator starts it. Its log goes to a file of this name.
+    pub(crate) fn demur(name: &str, policy: &str, upstream: SocketAddr) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_demur"));
         command.args([
             "serve",
@@ -43,28 +45,29 @@ impl Process {
             "json",
         ]);
         command.args(["--policy", policy, "--upstream", &format!("http://{upstream}/v1")]);
-        Self::start(command, policy, |line| {
+        Self::start(command, name, |line| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            if line["message"] == "serving" { line["listen"].as_str()?.parse().ok() } else { None }
+            let address = |key: &str| line[key].as_str()?.parse().ok();
+            if line["message"] == "serving" { Some((address("listen")?, address("ops"))) } else { None }
         })
     }
 
     fn start(
         mut command: Command,
         name: &str,
-        read: impl Fn(&str) -> Option<SocketAddr>,
+        read: impl Fn(&str) -> Option<(SocketAddr, Option<SocketAddr>)>,
     ) -> anyhow::Result<Self> {
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{name}.log"));
         let file = File::create(&log)?;
         let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn();
         let child = child.with_context(|| format!("can't start `{name}`"))?;
         // From here on the process ends with this value, whatever comes.
-        let mut process = Self { child, address: ([127, 0, 0, 1], 0).into() };
+        let mut process = Self { child, address: ([127, 0, 0, 1], 0).into(), ops: None };
         let started = Instant::now();
         while started.elapsed() < START {
             let said = fs::read_to_string(&log)?;
-            if let Some(address) = said.lines().find_map(&read) {
-                process.address = address;
+            if let Some((address, ops)) = said.lines().find_map(&read) {
+                (process.address, process.ops) = (address, ops);
                 return Ok(process);
             }
             if let Some(status) = process.child.try_wait()? {
@@ -85,6 +88,14 @@ impl Process {
         let ticks: Option<Vec<u64>> =
             fields.split_whitespace().skip(11).take(2).map(|field| field.parse().ok()).collect();
         Some(Duration::from_millis(10 * ticks?.iter().sum::<u64>()))
+    }
+
+    /// Its resident memory in MiB; nothing where the system has no `/proc` as Linux does (`proc_pid_status(5)`).
+    pub(crate) fn memory(&self) -> Option<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: f64 = resident.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib / 1024.0)
     }
 }
 

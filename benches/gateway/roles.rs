@@ -56,7 +56,8 @@ async fn forward(
     }
 }
 
-async fn serve(router: Router) -> anyhow::Result<()> {
+/// Serves on a port of its own, and says which.
+pub(crate) async fn serve(router: Router) -> anyhow::Result<()> {
     use axum::serve::ListenerExt;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("listening on {}", listener.local_addr()?);

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use crate::{
     config,
-    detect::{classifier, external},
+    detect::{classifier, conversation, external},
     gateway::Rules,
     guard::{Detectors, Guard, Limits, reply::Replies, set::GuardSet},
     message::Direction,
@@ -58,7 +58,9 @@ impl Loader {
     fn guard(&self, name: &str, catalog: &Catalog) -> anyhow::Result<Guard> {
         let policy = find(name, catalog)?;
         for signal in Direction::ALL.iter().flat_map(|direction| policy.reads(*direction)) {
-            let model = signal.split('.').next().unwrap_or_default();
+            // A signal is called by its detector, but for those that are about a whole talk.
+            let model =
+                if **signal == *conversation::ESCALATION { classifier::NAME } else { namespace(signal) };
             anyhow::ensure!(
                 !is_model(model) || self.detectors.has(model),
                 "policy `{name}` reads `{signal}`, and {}",
@@ -78,6 +80,10 @@ impl Loader {
         let policies = rules.guards.all().flat_map(|guard| guard.policy().sources().to_vec());
         policies.chain(self.names.replies.clone()).collect()
     }
+}
+
+fn namespace(signal: &str) -> &str {
+    signal.split('.').next().unwrap_or_default()
 }
 
 /// Whether signals of that namespace come from a model, which may be missing.

@@ -8,6 +8,7 @@ use std::{
 
 use super::{GuardConfig, LogFormat, Period, Settings, values};
 use crate::{
+    detect::canary::Canary,
     gateway, guard,
     guard::set::Route,
     http::{self, keys::KeyConfig, serve::ConnectionLimits},
@@ -66,6 +67,8 @@ pub struct Config {
     pub guard_model: GuardModel,
     /// Guards behind other servers.
     pub guards: Vec<GuardConfig>,
+    /// What betrays a leaking system prompt.
+    pub canary: Option<Canary>,
     /// Who may call.
     pub keys: Vec<KeyConfig>,
     /// Limits on requests.
@@ -176,6 +179,7 @@ pub fn resolve(given: Settings, file: Option<&Path>) -> Result<Config, ConfigErr
             max_answer_bytes: settings.max_answer.map_or(16 << 20, |size| size.0),
         },
         guard: guard::Limits { deadline: period(settings.guard_timeout, 2) },
+        canary: settings.canary.map(|secret| canary(&secret)).transpose()?,
         keys: settings.keys.map(|keys| keys.0).unwrap_or_default(),
         limits: http::Limits {
             body_bytes: settings.max_body.map_or(4 << 20, |size| size.0),
@@ -233,6 +237,11 @@ fn guards(list: Vec<GuardConfig>) -> Result<Vec<GuardConfig>, ConfigError> {
     }
     let with_key = |guard: GuardConfig| Ok(GuardConfig { upstream: with_key(guard.upstream)?, ..guard });
     list.into_iter().map(with_key).collect()
+}
+
+/// The detector of a canary. An error does not quote it.
+fn canary(secret: &str) -> Result<Canary, ConfigError> {
+    Canary::new(secret).map_err(|error| ConfigError::Conflict(format!("`canary`: {error}")))
 }
 
 /// An upstream with the key that its `key_env` names.

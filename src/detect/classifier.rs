@@ -6,17 +6,22 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures_util::{FutureExt, future::Either};
 
 use super::{
-    Detected, Detecting, Detector, Task, language,
+    Detected, Detecting, Detector, Task,
+    conversation::{self, ESCALATION, Talk},
+    language,
     sense::{Namespace, Sense},
 };
 use crate::{
     message::{Place, Role, Segment},
-    nn::classify::{Answer, Classifier as Worker, Scores, Text, Unjudged},
-    verdict::{FailureReason, Finding, SignalInfo},
+    nn::classify::{Answer, Classifier as Worker, Score, Scores, Text, Unjudged},
+    verdict::{FailureReason, Finding, SignalInfo, SignalKind},
 };
 
 /// The detector's name, and the namespace of its signals.
 pub const NAME: &str = "guard";
+
+/// What an operator's words come to when a user says them. Judged as instructions they score low whatever they say.
+const NUDGE: &str = "guard.nudge";
 
 /// A hazard's score below this is no finding; the signals beside the hazards are always told.
 const FLOOR: f32 = 0.05;
@@ -33,6 +38,12 @@ impl Model {
     pub fn new(worker: Worker, senses: Vec<Option<Sense>>) -> Self {
         Self { worker, senses }
     }
+
+    /// How harmful a text is that got these scores.
+    fn harm(&self, scores: &[Score]) -> f32 {
+        let harm = self.senses.iter().zip(scores).find(|(sense, _)| **sense == Some(Sense::Harm));
+        harm.map_or(0.0, |(_, (score, _))| *score)
+    }
 }
 
 /// A network as a detector, or two: one for English and one for every other language.
@@ -40,18 +51,20 @@ pub struct Classifier {
     namespace: Namespace,
     english: Model,
     other: Option<Model>,
+    /// Whether it is the guard model: it reads the user's turns together, too, and an operator's words as a user's.
+    is_guard: bool,
 }
 
 impl Classifier {
     /// The guard model, which judges by one network, or what is not English by another.
     pub fn guard(english: Model, other: Option<Model>) -> Self {
-        Self { namespace: Namespace::new(NAME, Sense::all()), english, other }
+        Self { namespace: Namespace::new(NAME, Sense::all()), english, other, is_guard: true }
     }
 
     /// Another network, whose signals are called by its name.
     pub fn named(name: &'static str, model: Model) -> Self {
         let senses = model.senses.iter().copied().flatten();
-        Self { namespace: Namespace::new(name, senses), english: model, other: None }
+        Self { namespace: Namespace::new(name, senses), english: model, other: None, is_guard: false }
     }
 
     /// The network that reads the text's language.
@@ -63,30 +76,64 @@ impl Classifier {
     }
 
     async fn judge(&self, task: &Task) -> Detected {
+        let submit = |text: &Arc<str>, kind: u8, context: Option<Arc<str>>| {
+            let model = self.model(text);
+            let answer = model.worker.submit(Text { text: text.clone(), kind, context }, task.deadline);
+            answer.map(|answer| (model, answer)).map_err(|_| FailureReason::Overloaded)
+        };
         let mut asked = Vec::new();
         for (i, (segment, views)) in task.exchange.segments.iter().zip(&task.views).enumerate() {
             let context = context(task, i);
             for view in views.iter().filter(|view| view.text.chars().any(|c| !c.is_whitespace())) {
-                let model = self.model(&view.text);
-                let text = Text { text: view.text.clone(), kind: kind(segment), context: context.clone() };
-                let answer = model.worker.submit(text, task.deadline);
-                asked.push((i, view, model, answer.map_err(|_| FailureReason::Overloaded)?));
+                asked.push((i, view, submit(&view.text, kind(segment), context.clone())?));
+            }
+        }
+        let (mut talk, mut nudges) = (None, Vec::new());
+        if self.is_guard {
+            let segments = &task.exchange.segments;
+            if let Some(found) = Talk::of(segments) {
+                talk = Some((submit(&found.text, USER, None)?, found));
+            }
+            for (i, segment) in segments.iter().enumerate().filter(|(_, segment)| instructs(segment)) {
+                nudges.push((i, submit(&segment.text, USER, None)?));
             }
         }
         let mut best: BTreeMap<(usize, Sense), Finding> = BTreeMap::new();
-        for (segment, view, model, answer) in asked {
+        for (segment, view, (model, answer)) in asked {
             for (sense, (score, bytes)) in model.senses.iter().zip(&*self.scores(answer).await?) {
                 let Some(sense) = *sense else { continue };
                 let told = *score >= FLOOR || sense.hazard().is_none();
                 let known = best.get(&(segment, sense)).is_some_and(|finding| finding.score >= *score);
                 if told && !known {
-                    let span = Some(view.map.to_original(bytes));
+                    let span = Some(view.map.to_original(bytes)).filter(|span| !span.is_empty());
                     let finding = self.namespace.finding(sense, *score, segment, span);
                     best.extend(finding.map(|finding| ((segment, sense), finding)));
                 }
             }
         }
-        Ok(best.into_values().collect())
+        let mut findings: Vec<Finding> = best.into_values().collect();
+        if let Some(((model, answer), talk)) = talk {
+            let together = model.harm(&*self.scores(answer).await?);
+            findings.extend(self.escalation(&talk, together, &findings));
+        }
+        for (segment, (model, answer)) in nudges {
+            findings.push(self.about_all(NUDGE, model.harm(&*self.scores(answer).await?), segment));
+        }
+        Ok(findings)
+    }
+
+    /// What a talk tells beyond its turns.
+    fn escalation(&self, talk: &Talk, together: f32, findings: &[Finding]) -> Option<Finding> {
+        let harm = self.namespace.name(Sense::Harm)?;
+        let of_talk = |f: &&Finding| f.signal == *harm && talk.segments.contains(&f.segment);
+        let worst = findings.iter().filter(of_talk).map(|finding| finding.score).fold(0.0, f32::max);
+        let segment = *talk.segments.last()?;
+        Talk::escalates(together, worst).then(|| self.about_all(ESCALATION, together, segment))
+    }
+
+    /// A finding about a whole segment.
+    fn about_all(&self, signal: &str, score: f32, segment: usize) -> Finding {
+        Finding { signal: signal.into(), detector: self.namespace.detector(), score, segment, span: None }
     }
 
     async fn scores(&self, answer: Answer) -> Result<Scores, FailureReason> {
@@ -105,14 +152,24 @@ impl Classifier {
     }
 }
 
+/// The kind of a user's words.
+const USER: u8 = 0;
+/// The kind of an operator's.
+const SYSTEM: u8 = 3;
+
 /// Index of a segment's kind in the networks' types.
 fn kind(segment: &Segment) -> u8 {
     match (segment.place, segment.role) {
         (Place::ToolResult | Place::Document, _) | (_, Role::Tool) => 2,
-        (_, Role::User) => 0,
+        (_, Role::User) => USER,
         (_, Role::Assistant) => 1,
-        (_, Role::System | Role::Developer) => 3,
+        (_, Role::System | Role::Developer) => SYSTEM,
     }
+}
+
+/// Whether it is an operator's words.
+fn instructs(segment: &Segment) -> bool {
+    kind(segment) == SYSTEM && segment.place == Place::Content && !segment.text.trim().is_empty()
 }
 
 /// What a segment is read beside: an answer's question, the task that a document came in for. The user's own words
@@ -129,7 +186,15 @@ fn context(task: &Task, segment: usize) -> Option<Arc<str>> {
 
 /// Every signal that the guard model raises.
 pub fn signals() -> Vec<SignalInfo> {
-    Namespace::new(NAME, Sense::all()).infos()
+    let own = Namespace::new(NAME, Sense::all()).infos();
+    let nudge = SignalInfo {
+        name: NUDGE.into(),
+        kind: SignalKind::Score,
+        detector: NAME,
+        hazard: None,
+        about: "An operator's instructions that would be harm if a user asked for it.".into(),
+    };
+    own.into_iter().chain([nudge]).chain(conversation::signals()).collect()
 }
 
 impl Detector for Classifier {
@@ -138,7 +203,7 @@ impl Detector for Classifier {
     }
 
     fn signals(&self) -> Vec<SignalInfo> {
-        self.namespace.infos()
+        if self.is_guard { signals() } else { self.namespace.infos() }
     }
 
     fn detect<'a>(&'a self, task: &'a Task) -> Detecting<'a> {

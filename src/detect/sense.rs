@@ -111,6 +111,11 @@ impl Namespace {
         self.names.iter().map(info).collect()
     }
 
+    /// The name of a signal; nothing for a sense that is not among this detector's.
+    pub fn name(&self, sense: Sense) -> Option<&Arc<str>> {
+        self.names.iter().find(|(known, _)| *known == sense).map(|(_, name)| name)
+    }
+
     /// A finding; nothing for a sense that is not among this detector's.
     pub fn finding(
         &self,
@@ -119,8 +124,8 @@ impl Namespace {
         segment: usize,
         span: Option<Range<usize>>,
     ) -> Option<Finding> {
-        let (_, name) = self.names.iter().find(|(known, _)| *known == sense)?;
-        Some(Finding { signal: Arc::clone(name), detector: self.detector, score, segment, span })
+        let signal = Arc::clone(self.name(sense)?);
+        Some(Finding { signal, detector: self.detector, score, segment, span })
     }
 }
 

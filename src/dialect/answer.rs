@@ -92,6 +92,7 @@ impl Answer {
 
     /// Adds a member of [`super::OURS`].
     pub fn attach(&mut self, key: &str, value: Value) {
+        let value = self.dialect.ours(key, value);
         self.json_mut()[key] = value;
     }
 

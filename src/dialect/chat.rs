@@ -8,6 +8,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub(super) use answer::spelled;
 use bytes::Bytes;
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! Looks at texts inside a JSON value and writes them back by JSON pointer (RFC 6901).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::message::{Direction, Place, Role, Segment};
 
@@ -105,27 +105,31 @@ pub(super) fn every_string_below(value: &Value) -> Vec<(String, &str)> {
     found
 }
 
-/// Writes a text back to where a segment came from. The pointer comes from [`Lens`], so it exists. An object that was
-/// read as its JSON becomes what the new JSON says; what is no JSON any more stands as a text in an object.
+/// Writes a text back to where a segment came from. The pointer comes from [`Lens`], so it exists. An object or a list
+/// that was read as its JSON becomes what the new JSON says; what is no such JSON any more stands in it as a text.
 pub fn write(json: &mut Value, pointer: &str, text: String) {
     let Some(place) = json.pointer_mut(pointer) else { return };
-    *place = match place {
-        Value::Object(_) => match serde_json::from_str(&text) {
-            Ok(Value::Object(members)) => Value::Object(members),
-            _ => serde_json::json!({"text": text}),
-        },
+    let read: Option<Value> = match place {
+        Value::Object(_) | Value::Array(_) => serde_json::from_str(&text).ok(),
+        _ => None,
+    };
+    *place = match (&*place, read) {
+        (Value::Object(_), Some(read @ Value::Object(_)))
+        | (Value::Array(_), Some(read @ Value::Array(_))) => read,
+        (Value::Object(_), _) => json!({"text": text}),
+        (Value::Array(_), _) => json!([text]),
         _ => Value::String(text),
     };
 }
 
-/// Makes the value at a pointer null, where there is one.
+/// Makes the value at a pointer null (a list empty), where there is one.
 pub fn forget(json: &mut Value, pointer: &str) {
     if let Some(place) = json.pointer_mut(pointer) {
-        *place = Value::Null;
+        *place = if place.is_array() { Value::Array(Vec::new()) } else { Value::Null };
     }
 }
 
 /// A key as a JSON pointer's token (RFC 6901, section 3).
-fn escape(key: &str) -> String {
+pub(super) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }

@@ -142,6 +142,15 @@ pub(super) fn flag(value: Option<&Value>, name: &str) -> Result<bool, BadBody> {
     }
 }
 
+/// Whether the answer shall carry OpenAI's `moderation` block.
+pub(super) fn wants_moderation(body: &Value) -> Result<bool, BadBody> {
+    match &body["moderation"] {
+        Value::Null => Ok(false),
+        Value::Object(_) => Ok(true),
+        other => Err(wrong_type("moderation", "an object", other)),
+    }
+}
+
 /// A field of the wrong type.
 pub(super) fn wrong_type(at: &str, expected: &str, found: &Value) -> BadBody {
     BadBody::at(at, format!("wrong type for `{at}`: expected {expected}, found {}", kind(found)))

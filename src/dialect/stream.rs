@@ -72,10 +72,16 @@ pub trait Reader: Send {
     /// Takes note of an event that is shown to the client.
     fn shown(&mut self, json: &Value);
 
+    /// Fits an event that is about to be shown in behind those that Demur added; whether that changed it.
+    fn fit(&mut self, _json: &mut Value) -> bool {
+        false
+    }
+
     /// An event that adds to a text that has not ended.
     fn append(&mut self, track: usize, text: &str) -> Bytes;
 
-    /// Members of Demur's own, as an event before the end; none where the format has no room for them.
+    /// Members of Demur's own, as an event before the end; none where the format has no room for them, or where they
+    /// go along with the last event.
     fn attach(&mut self, members: &Map<String, Value>) -> Option<Bytes>;
 
     /// The events that end the stream with a refusal: the text behind what was shown, on a line of its own, then the
@@ -93,6 +99,13 @@ pub trait Reader: Send {
 
     /// Whether the model itself declined, or a filter of the upstream's own.
     fn declined(&self) -> bool;
+}
+
+/// A number of a choice, item or part; servers that leave it out mean the first.
+pub(super) fn index(value: &Value, member: &str) -> Result<usize, String> {
+    let index = value[member].as_u64().unwrap_or(0);
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    if index > MAX_INDEX { Err(format!("an index of {index}, more than {MAX_INDEX}")) } else { Ok(index) }
 }
 
 #[cfg(test)]

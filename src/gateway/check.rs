@@ -62,7 +62,7 @@ impl Gateway {
             None => rules.guards.choose(&call.caller("")),
         };
         let language = request.language.clone();
-        let judged = guard.judge(exchange(request)?).await;
+        let judged = guard.judge(exchange(request)?.by(call.key.clone())).await;
         let region = self.settings.region.clone().or_else(|| region(&call.headers));
         Ok(Checked::new(judged, &rules.replies, language.as_deref(), region.as_deref()))
     }
@@ -92,5 +92,5 @@ fn bare(direction: Direction, text: String, context: Option<String>) -> Exchange
     let segment = Segment { pointer: "/text".to_owned(), ..Segment::bare(direction, text) };
     let context: Arc<[Segment]> =
         context.map(|text| Segment::bare(Direction::Input, text)).into_iter().collect();
-    Exchange { direction, segments: Arc::from([segment]), context }
+    Exchange { direction, segments: Arc::from([segment]), context, caller: None }
 }

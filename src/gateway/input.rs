@@ -18,7 +18,7 @@ pub(super) struct Changes {
 
 impl Turn {
     pub(super) async fn judge_input(&self) -> Judged {
-        self.guard.judge(Exchange::input(self.request.segments())).await
+        self.guard.judge(Exchange::input(self.request.segments()).by(self.caller.clone())).await
     }
 
     /// Applies an input verdict that lets the question through: redactions, guidance, notices.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Texts of one request that are judged side by side; more would only wait for each other in the guard's queue.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 impl Gateway {
     /// Judges the texts of a moderation request. What is found is told and counted, and nothing is refused.
@@ -28,7 +28,10 @@ impl Gateway {
         let rules = self.rules.load();
         let guard = rules.guards.choose(&call.caller(""));
         let judged: Vec<Judged> = stream::iter(texts)
-            .map(|text| guard.judge(Exchange::input(vec![Segment::bare(Direction::Input, text)])))
+            .map(|text| {
+                let text = Segment::bare(Direction::Input, text);
+                guard.judge(Exchange::input(vec![text]).by(call.key.clone()))
+            })
             .buffered(AT_ONCE)
             .map(|judged| {
                 let failed = judged.verdict.unprotected().next().map(|failure| failure.detector);

@@ -64,7 +64,7 @@ impl Gateway {
 impl Turn {
     pub(super) async fn judge_output(&self, answer: &Answer, input: &Judged) -> Judged {
         let context = Arc::clone(&input.task.exchange.segments);
-        self.guard.judge(Exchange::output(answer.segments(), context)).await
+        self.guard.judge(Exchange::output(answer.segments(), context).by(self.caller.clone())).await
     }
 }
 

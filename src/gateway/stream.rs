@@ -65,8 +65,8 @@ pub(super) struct Flow {
     output: Option<Judged>,
     /// How it ended, once it has.
     outcome: Option<&'static str>,
-    /// Whether any words were shown.
-    worded: bool,
+    /// Whether the client was shown words, or that somebody is alive.
+    begun: bool,
 }
 
 /// Something to do next.
@@ -102,7 +102,7 @@ impl Flow {
             judging: None,
             output: None,
             outcome: None,
-            worded: false,
+            begun: false,
         }
     }
 
@@ -260,7 +260,8 @@ impl Flow {
         }
         let Some(windows) = self.windows.due(Instant::now()) else { return };
         let context = Arc::clone(&self.input.task.exchange.segments);
-        let exchange = Exchange::output(self.windows.segments(&windows), context);
+        let exchange =
+            Exchange::output(self.windows.segments(&windows), context).by(self.turn.caller.clone());
         let guard = Arc::clone(&self.turn.guard);
         self.judging = Some((windows, async move { guard.look(exchange).await }.boxed()));
     }
@@ -279,9 +280,10 @@ impl Flow {
         self.source = None;
         self.metrics.stream_held_tokens.observe(self.queue.pieces() as f64);
         self.queue.clear();
-        let mut events = self.reader.refuse(&text, hazard.map(|hazard| hazard.as_str()));
         self.finish("refused");
-        if let Some(attached) = self.attached() {
+        let attached = self.attached();
+        let mut events = self.reader.refuse(&text, hazard.map(|hazard| hazard.as_str()));
+        if let Some(attached) = attached {
             let at = events.len().saturating_sub(1);
             events.insert(at, attached);
         }
@@ -359,10 +361,14 @@ impl Flow {
         if let Some(json) = &mut queued.json {
             if changed {
                 queued.spelled.iter().for_each(|pointer| lens::forget(json, pointer));
+            }
+            if self.reader.fit(json) || changed {
                 queued.event.raw = sse::named(&queued.event.name, &json.to_string());
             }
             self.reader.shown(json);
         }
+        // A comment keeps the connection alive.
+        self.begun |= queued.event.data.is_none();
         shown.extend(Some(queued.event.raw).filter(|raw| !raw.is_empty()));
         shown.extend(queued.ours);
     }
@@ -370,7 +376,7 @@ impl Flow {
     /// A part as it is shown, with the notice that stands before the first words.
     fn show_part(&mut self, part: &Part) -> String {
         let new = self.windows.show(part.text, part.to);
-        self.worded |= !new.is_empty();
+        self.begun |= !new.is_empty();
         if new.is_empty() || !self.queue.is_first_words(part.text) {
             return new;
         }
@@ -495,7 +501,7 @@ impl Gateway {
         let mut first = Vec::new();
         while let Some(events) = flow.next().await.inspect_err(|_| flow.outcome = Some("broken"))? {
             first.extend(events);
-            if flow.worded || flow.outcome.is_some() || flow.reader.tracks().is_empty() {
+            if flow.begun || flow.outcome.is_some() {
                 break;
             }
         }

@@ -1,17 +1,12 @@
 //! `POST /v1/chat/completions`.
 
 use axum::{
-    body::Body,
     extract::{Request, State as Extract},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use futures_util::{StreamExt, stream};
 
-use super::{State, error::ApiError, layers};
-use crate::{
-    dialect::{chat::CHAT, error::ErrorBody},
-    gateway::{Answer, AnswerBody},
-};
+use super::{State, error::ApiError, layers, respond};
+use crate::dialect::{chat::CHAT, error::ErrorBody};
 
 /// Answer a conversation, guarded.
 ///
@@ -43,16 +38,4 @@ pub(super) async fn completions(
 ) -> Result<Response, ApiError> {
     let call = layers::call(&state, request).await?;
     Ok(respond(state.gateway.respond(&CHAT, call).await?))
-}
-
-/// The gateway's answer as HTTP has it.
-pub(super) fn respond(answer: Answer) -> Response {
-    let body = match answer.body {
-        AnswerBody::Whole(body) => Body::from(body),
-        AnswerBody::Events(events) => {
-            Body::from_stream(stream::iter(events.into_iter().map(Ok::<_, std::convert::Infallible>)))
-        }
-        AnswerBody::Live(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
-    };
-    (answer.status, answer.headers, body).into_response()
 }

@@ -29,8 +29,14 @@ use crate::{dialect::native, gateway::Call};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The one surface that needs no key.
-const OPEN: &str = "openapi";
+/// The description of the API.
+const OPENAPI: &str = "openapi";
+
+/// Whether the gateway can be asked.
+const HEALTH: &str = "health";
+
+/// The surfaces that need no key.
+const OPEN: [&str; 2] = [OPENAPI, HEALTH];
 
 /// The routes of a listener.
 pub(super) type Routes = TowerToHyperService<Router>;
@@ -114,13 +120,21 @@ fn surface(path: &str) -> &'static str {
         "/v1/messages/count_tokens" => "count_tokens",
         "/v1/models" => "models",
         "/v1/moderations" => "moderations",
-        "/openapi.json" => OPEN,
+        "/beta/litellm_basic_guardrail_api" => "litellm",
+        "/request" | "/response" => "agentgateway",
+        "/v1/checks" | "/v1/rails/configs" => "nemo",
+        "/health" => HEALTH,
+        "/openapi.json" => OPENAPI,
+        _ if path.starts_with("/agentgateway/") => "agentgateway",
+        _ if path.starts_with("/api/v1/text/") => "fms",
+        _ if path.starts_with("/guardrail/") => "bedrock",
+        "/v1/responses" => "responses",
         _ => "unmatched",
     }
 }
 
 /// The client's own id when it is short and plain, else a new one that sorts by time (UUIDv7, RFC 9562).
-fn request_id(request: &Request) -> Arc<str> {
+pub(super) fn request_id(request: &Request) -> Arc<str> {
     let sent = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     match sent.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && !id.contains(' ')) {
         Some(id) => id.into(),
@@ -136,14 +150,14 @@ fn request_id(request: &Request) -> Arc<str> {
 }
 
 /// Lets known keys in at their rate, sheds load beyond the limit, and gives up on requests that take too long to
-/// begin answering. The description of the API is open to all.
+/// begin answering. The description of the API and its health are open to all.
 async fn admit(
     state: &State,
     routes: &Routes,
     surface: &'static str,
     mut request: Request,
 ) -> Result<Response, ApiError> {
-    if surface == OPEN {
+    if OPEN.contains(&surface) {
         return Ok(answered(routes, request).await);
     }
     match state.keys.access(request.headers()) {
@@ -179,7 +193,7 @@ pub(super) async fn call(state: &State, request: Request) -> Result<Call, ApiErr
     Ok(Call { id, arrived: at, key, headers: parts.headers, body })
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     use http_body_util::{BodyExt, LengthLimitError, Limited};
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),

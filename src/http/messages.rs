@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 
-use super::{State, chat::respond, error::ApiError, layers};
+use super::{State, error::ApiError, layers, respond};
 use crate::dialect::messages::{COUNT_TOKENS, MESSAGES};
 
 /// Answer a conversation in Anthropic's format, guarded.

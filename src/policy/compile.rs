@@ -268,7 +268,7 @@ impl Compiler<'_> {
 
 /// What a condition comes to when nothing was seen, if it is the same wherever that is.
 fn when_silent(condition: &Condition, signals: usize) -> Option<bool> {
-    if condition.reads("language") || condition.reads("chars") {
+    if ["language", "key", "chars"].iter().any(|fact| condition.reads(fact)) {
         return None;
     }
     let nothing = vec![0.0; signals];
@@ -277,9 +277,8 @@ fn when_silent(condition: &Condition, signals: usize) -> Option<bool> {
         for place in Place::ALL {
             for direction in Direction::ALL {
                 let (role, place, direction) = (role.as_str(), place.as_str(), direction.as_str());
-                outcomes.push(
-                    condition.holds(&nothing, &Facts { role, place, direction, language: "", chars: 0 }),
-                );
+                let facts = Facts { role, place, direction, language: "", key: "", chars: 0 };
+                outcomes.push(condition.holds(&nothing, &facts));
             }
         }
     }

@@ -36,6 +36,8 @@ pub(super) struct Facts<'a> {
     pub(super) place: &'a str,
     pub(super) direction: &'a str,
     pub(super) language: &'a str,
+    /// The name of the caller's API key; empty without one.
+    pub(super) key: &'a str,
     /// The length of the segment, in characters; counted only when a condition asks.
     pub(super) chars: usize,
 }
@@ -122,6 +124,7 @@ impl VariableResolver for Scope<'_> {
             "place" => CowVal::owned(CelString::from(facts.place)),
             "direction" => CowVal::owned(CelString::from(facts.direction)),
             "language" => CowVal::owned(CelString::from(facts.language)),
+            "key" => CowVal::owned(CelString::from(facts.key)),
             "chars" => CowVal::owned(CelDouble::from(facts.chars as f64)),
             signal => {
                 let (_, place) = self.signals.iter().find(|(name, _)| **name == *signal)?;

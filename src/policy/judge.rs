@@ -26,6 +26,8 @@ pub struct Evidence<'a> {
     pub segments: &'a [Segment],
     /// The language of each (ISO 639-1); may be empty when no rule asks.
     pub languages: &'a [Option<Arc<str>>],
+    /// The name of the caller's API key, when it has one.
+    pub key: Option<&'a str>,
     /// What the detectors saw.
     pub findings: &'a [Finding],
     /// Which detectors did not judge.
@@ -115,6 +117,7 @@ impl Policy {
             place: segment.place.as_str(),
             direction: evidence.direction.as_str(),
             language: evidence.languages.get(i).and_then(Option::as_deref).unwrap_or_default(),
+            key: evidence.key.unwrap_or_default(),
             chars: if rule.condition.reads("chars") { segment.text.chars().count() } else { 0 },
         };
         match table {

@@ -137,9 +137,25 @@ pub(super) struct RawCase {
     pub(super) answer: Option<String>,
     pub(super) role: Option<Text>,
     pub(super) place: Option<Text>,
+    /// The name of the API key that it comes with.
+    pub(super) key: Option<String>,
+    /// What was said before.
+    #[serde(default)]
+    pub(super) turns: Vec<RawTurn>,
     pub(super) expect: Spanned<RawExpect>,
     /// One line for people: why the case is there.
     pub(super) why: Option<String>,
+}
+
+/// One message of a conversation: `{user: …}`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawTurn {
+    System(String),
+    Developer(String),
+    User(String),
+    Assistant(String),
+    Tool(String),
 }
 
 #[derive(Clone, Debug, Deserialize)]

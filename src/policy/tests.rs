@@ -49,6 +49,7 @@ fn judge(policy: &Policy, findings: &[Finding]) -> Verdict {
         direction: Direction::Input,
         segments: &segments,
         languages: &[],
+        key: None,
         findings,
         failures: &[],
     })
@@ -118,6 +119,7 @@ fn a_failed_detector_closes_unless_the_policy_says_open() {
             direction: Direction::Input,
             segments: &segments,
             languages: &[],
+            key: None,
             findings: &[],
             failures: &failures,
         })
@@ -129,6 +131,48 @@ fn a_failed_detector_closes_unless_the_policy_says_open() {
     assert_eq!((open.action, open.unprotected().count()), (Action::Allow, 1));
     assert_eq!(judge(&policy("on_failure: open\nrules: []")).action, Action::Allow);
     assert_eq!(judge(&policy("mode: shadow\nrules: []")).action, Action::Allow);
+}
+
+#[test]
+fn who_calls_decides_where_nothing_was_found() {
+    let policy = policy(
+        "rules:
+  - {id: operators, on: [input], when: 'role == \"system\" && key != \"backoffice\"', do: refuse}
+  - {id: any-system, on: [input], when: 'chars > 0 && role == \"system\"', do: log}
+",
+    );
+    let decided = |role, key| {
+        let segments = [Segment { role, ..Segment::bare(Direction::Input, "Answer in Welsh.") }];
+        let evidence = Evidence {
+            direction: Direction::Input,
+            segments: &segments,
+            languages: &[],
+            key,
+            findings: &[],
+            failures: &[],
+        };
+        policy.judge(evidence).action
+    };
+    assert_eq!(decided(Role::System, Some("backoffice")), Action::Log);
+    assert_eq!(decided(Role::System, Some("website")), Action::Refuse);
+    assert_eq!(decided(Role::System, None), Action::Refuse);
+    assert_eq!(decided(Role::User, None), Action::Allow);
+}
+
+#[test]
+fn a_case_says_who_calls_and_what_was_said_before() {
+    let policy = policy(
+        "rules: []
+cases:
+  - {say: and then, key: backoffice, turns: [{user: first}, {assistant: well}], expect: allow}
+",
+    );
+    let exchange = policy.cases()[0].exchange();
+    let said: Vec<_> = exchange.segments.iter().map(|segment| (segment.role, &*segment.text)).collect();
+    assert_eq!(said, [(Role::User, "first"), (Role::Assistant, "well"), (Role::User, "and then")]);
+    assert_eq!(exchange.caller.as_deref(), Some("backoffice"));
+    let wrong = errors("demur: 1\nrules: []\ncases:\n  - {say: x, turns: [{usr: first}], expect: allow}\n");
+    assert!(wrong[0].starts_with("test.yaml:4:") && wrong[0].contains("assistant"), "{wrong:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A server behind HTTP: one client with its pool of connections, attempts and time-outs.
 
-mod answer;
+pub(super) mod answer;
 mod client;
 
 use std::{sync::Arc, time::Duration};
@@ -82,6 +82,10 @@ impl HttpUpstream {
         !self.breaker.is_open()
     }
 
+    fn answer_limits(&self) -> answer::Limits {
+        answer::Limits { upstream: self.config.name.clone(), idle: self.config.idle_timeout }
+    }
+
     /// Asks, and asks again where that is safe.
     ///
     /// # Errors
@@ -141,7 +145,7 @@ impl HttpUpstream {
         };
         let response =
             self.request(Method::POST, ask.path, headers, body, self.config.first_byte_timeout).await?;
-        answer::read(response, ask.stream, &self.config).await.map_err(|error| {
+        answer::read(response, ask.stream, self.answer_limits()).await.map_err(|error| {
             let outcome = if matches!(error, UpstreamError::Timeout { .. }) { "timeout" } else { "broken" };
             // Something was answered: another attempt might do the work twice.
             Failure { error, again: false, outcome }
@@ -211,7 +215,7 @@ impl HttpUpstream {
         let response =
             self.request(Method::GET, "/models", HeaderMap::new(), Bytes::new(), MODELS_TIMEOUT).await;
         let response = response.map_err(|failure| failure.error)?;
-        let reply = answer::read(response, false, &self.config).await?;
+        let reply = answer::read(response, false, self.answer_limits()).await?;
         let broken = |reason: &str| UpstreamError::Broken {
             upstream: self.config.name.clone(),
             reason: reason.to_owned(),

@@ -12,6 +12,7 @@ use super::{
     config::{UpstreamConfig, UpstreamConfigError},
     http::HttpUpstream,
     local::Local,
+    service::InProcess,
 };
 use crate::telemetry::Metrics;
 
@@ -21,6 +22,8 @@ pub enum Upstream {
     Http(Box<HttpUpstream>),
     /// The model inside.
     Local(Local),
+    /// A service of this process.
+    InProcess(InProcess),
 }
 
 impl UpstreamConfig {
@@ -38,6 +41,7 @@ impl Upstream {
         match self {
             Self::Http(http) => &http.config().name,
             Self::Local(local) => local.name(),
+            Self::InProcess(service) => service.name(),
         }
     }
 
@@ -45,6 +49,7 @@ impl Upstream {
         let (listed, own) = match self {
             Self::Http(http) => (&*http.config().models, None),
             Self::Local(local) => (&[][..], Some(local.name())),
+            Self::InProcess(_) => (&[][..], Some("*")),
         };
         listed.iter().map(String::as_str).chain(own)
     }
@@ -52,14 +57,14 @@ impl Upstream {
     fn rank(&self) -> (u32, u32) {
         match self {
             Self::Http(http) => (http.config().priority, http.config().weight),
-            Self::Local(_) => (0, 1),
+            Self::Local(_) | Self::InProcess(_) => (0, 1),
         }
     }
 
     fn is_ready(&self) -> bool {
         match self {
             Self::Http(http) => http.is_ready(),
-            Self::Local(_) => true,
+            Self::Local(_) | Self::InProcess(_) => true,
         }
     }
 
@@ -67,6 +72,7 @@ impl Upstream {
         match self {
             Self::Http(http) => http.send(ask).await,
             Self::Local(local) => local.send(ask.clone()).await,
+            Self::InProcess(service) => service.send(ask).await,
         }
     }
 
@@ -167,6 +173,8 @@ impl Upstreams {
                     let ours = |model: &Value| model["id"].as_str().is_some_and(|id| upstream.closeness(id).is_some());
                     listed.into_iter().filter(ours).collect()
                 }
+                // Its own list is asked for at its own route.
+                Upstream::InProcess(_) => Vec::new(),
                 Upstream::Local(local) => vec![model_object(local.name(), "demur")],
                 _ => upstream.models().map(|name| model_object(name, upstream.name())).collect::<Vec<_>>(),
             }

@@ -1,12 +1,17 @@
 //! The gateway from outside: real listeners, real HTTP, a scripted model behind.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
+mod bypass;
 mod chat;
 mod guards;
 mod harm;
 mod hostile;
+mod layer;
 mod life;
+mod partners;
 mod stream;
+mod stream_broken;
+mod stream_modes;
 mod support;
 mod surface;
 mod upstreams;

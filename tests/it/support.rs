@@ -35,10 +35,18 @@ pub(crate) enum Script {
     Raw(u16, &'static str, Bytes),
     /// These pieces of an event stream; then it breaks off.
     BreakOff(Vec<Bytes>),
-    /// An event stream whose pieces come from the test.
+    /// An event stream whose pieces come from the test ([`fed`]); an empty one breaks it off.
     Fed(Arc<tokio::sync::Mutex<tokio::sync::mpsc::Receiver<Bytes>>>),
+    /// This, once the test says so.
+    Once(Arc<tokio::sync::Semaphore>, Box<Script>),
     /// Nothing, ever.
     Hang,
+}
+
+/// A stream that the test feeds piece by piece.
+pub(crate) fn fed() -> (tokio::sync::mpsc::Sender<Bytes>, Script) {
+    let (feed, fed) = tokio::sync::mpsc::channel(1);
+    (feed, Script::Fed(Arc::new(tokio::sync::Mutex::new(fed))))
 }
 
 /// A model on loopback.
@@ -55,7 +63,8 @@ struct ModelState {
 impl Model {
     pub(crate) async fn start(script: Script) -> Self {
         let state = Arc::new(ModelState { script: Mutex::new(script), asked: Mutex::default() });
-        let router = Router::new().route("/v1/chat/completions", post(answer));
+        // Whatever it is asked on, by whichever dialect.
+        let router = Router::new().route("/v1/{*path}", post(answer));
         let router = router.layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&state));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -87,7 +96,11 @@ impl Model {
 async fn answer(State(state): State<Arc<ModelState>>, headers: HeaderMap, body: Bytes) -> Response {
     state.asked.lock().unwrap().push((headers, body.clone()));
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let script = state.script.lock().unwrap().clone();
+    let mut script = state.script.lock().unwrap().clone();
+    if let Script::Once(said, then) = script {
+        said.acquire().await.unwrap().forget();
+        script = *then;
+    }
     let text = match script {
         Script::Say(text) => text,
         Script::Echo => last_words(&request),
@@ -106,10 +119,12 @@ async fn answer(State(state): State<Arc<ModelState>>, headers: HeaderMap, body: 
         Script::Fed(pieces) => {
             let pieces = stream::unfold(pieces, |pieces| async move {
                 let piece = pieces.lock().await.recv().await?;
-                Some((Ok::<_, std::convert::Infallible>(piece), pieces))
+                let piece = if piece.is_empty() { Err(std::io::Error::other("gone")) } else { Ok(piece) };
+                Some((piece, pieces))
             });
             return events(Body::from_stream(pieces));
         }
+        Script::Once(..) => unreachable!("a script waits for one signal"),
         Script::Hang => std::future::pending().await,
     };
     if request["stream"] == true {
@@ -139,16 +154,36 @@ pub(crate) fn completion(text: &str) -> Value {
 
 /// The same as a stream, a word at a time.
 pub(crate) fn sse(text: &str) -> Vec<Bytes> {
-    let chunk = |delta: Value, finish: Value| {
-        let chunk = json!({"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1, "model": "scripted",
-            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
-        Bytes::from(format!("data: {chunk}\n\n"))
-    };
-    let mut pieces = vec![chunk(json!({"role": "assistant", "content": ""}), Value::Null)];
-    pieces.extend(text.split_inclusive(' ').map(|word| chunk(json!({"content": word}), Value::Null)));
-    pieces.push(chunk(json!({}), "stop".into()));
-    pieces.push(Bytes::from_static(b"data: [DONE]\n\n"));
+    let mut pieces = vec![delta(json!({"role": "assistant", "content": ""}))];
+    pieces.extend(text.split_inclusive(' ').map(words));
+    pieces.push(finish("stop"));
+    pieces.push(Bytes::from_static(DONE));
     pieces
+}
+
+/// OpenAI's end of a stream.
+pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// A chunk with one choice of that index.
+pub(crate) fn chunk(index: usize, delta: Value, finish_reason: Value) -> Bytes {
+    let chunk = json!({"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1, "model": "scripted",
+        "choices": [{"index": index, "delta": delta, "finish_reason": finish_reason}]});
+    format!("data: {chunk}\n\n").into()
+}
+
+/// A chunk of the first choice.
+pub(crate) fn delta(delta: Value) -> Bytes {
+    chunk(0, delta, Value::Null)
+}
+
+/// A chunk with words of the first choice.
+pub(crate) fn words(text: &str) -> Bytes {
+    delta(json!({"content": text}))
+}
+
+/// The chunk that ends the first choice.
+pub(crate) fn finish(reason: &str) -> Bytes {
+    chunk(0, json!({}), reason.into())
 }
 
 /// A gateway on free ports.
@@ -260,12 +295,52 @@ impl Reply {
 
     /// The streamed content, put together.
     pub(crate) fn streamed(&self) -> String {
-        let chunks = self.events();
-        let json = chunks
-            .iter()
-            .filter(|data| *data != "[DONE]")
-            .map(|data| serde_json::from_str::<Value>(data).unwrap());
-        json.filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
+        self.streamed_of(0)
+    }
+
+    /// The same of the choice with this index.
+    pub(crate) fn streamed_of(&self, index: usize) -> String {
+        let chunks = self.chunks();
+        let of_choice =
+            chunks.iter().map(|chunk| &chunk["choices"][0]).filter(|choice| choice["index"] == index);
+        of_choice.filter_map(|choice| choice["delta"]["content"].as_str()).collect()
+    }
+
+    /// The events that are JSON.
+    pub(crate) fn chunks(&self) -> Vec<Value> {
+        let json = |data: String| serde_json::from_str(&data).unwrap();
+        self.events().into_iter().filter(|data| data != "[DONE]").map(json).collect()
+    }
+}
+
+/// A streamed answer on its way.
+pub(crate) struct Live {
+    response: reqwest::Response,
+    text: Vec<u8>,
+}
+
+impl Live {
+    /// Asks for a stream; it begins with its first words.
+    pub(crate) async fn of(request: RequestBuilder) -> Self {
+        Self { response: request.send().await.unwrap(), text: Vec::new() }
+    }
+
+    /// Reads on until this was shown.
+    pub(crate) async fn until(&mut self, text: &str) {
+        while !String::from_utf8_lossy(&self.text).contains(text) {
+            let piece = self.response.chunk().await.unwrap();
+            let so_far = String::from_utf8_lossy(&self.text).into_owned();
+            self.text.extend(piece.unwrap_or_else(|| panic!("ended without `{text}`: {so_far}")));
+        }
+    }
+
+    /// Everything, once it has ended.
+    pub(crate) async fn rest(mut self) -> Reply {
+        let (status, headers) = (self.response.status().as_u16(), self.response.headers().clone());
+        while let Some(piece) = self.response.chunk().await.unwrap() {
+            self.text.extend_from_slice(&piece);
+        }
+        Reply { status, headers, text: String::from_utf8(self.text).unwrap() }
     }
 }
 

@@ -73,7 +73,32 @@ async fn the_specification_lists_every_route() {
     let app = TestApp::before(&model).await;
     let api = Reply::of(app.client.get(format!("{}/openapi.json", app.url))).await.json();
     let paths: Vec<&String> = api["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths, ["/v1/chat/completions", "/v1/guard/check", "/v1/models", "/v1/moderations"]);
+    let own = [
+        "/v1/chat/completions",
+        "/v1/guard/check",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+        "/v1/models",
+        "/v1/moderations",
+        "/v1/responses",
+    ];
+    let partners = [
+        "/agentgateway/request",
+        "/agentgateway/response",
+        "/agentgateway/response/stream",
+        "/api/v1/text/chat",
+        "/api/v1/text/contents",
+        "/api/v1/text/context/doc",
+        "/api/v1/text/generation",
+        "/beta/litellm_basic_guardrail_api",
+        "/guardrail/{identifier}/version/{version}/apply",
+        "/health",
+        "/v1/checks",
+        "/v1/rails/configs",
+    ];
+    let mut all = [&own[..], &partners[..]].concat();
+    all.sort_unstable();
+    assert_eq!(paths, all);
     assert!(api["components"]["schemas"]["CheckResponse"].is_object());
 }
 

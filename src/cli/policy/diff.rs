@@ -73,9 +73,8 @@ impl Row {
         if role == Role::Assistant {
             return Exchange::output(vec![Segment::bare(Direction::Output, self.text)], context);
         }
-        let place = if role == Role::Tool { Place::ToolResult } else { Place::Content };
-        let segment = Segment { role, place, ..Segment::bare(Direction::Input, self.text) };
-        Exchange { direction: Direction::Input, segments: Arc::from([segment]), context }
+        let segment = Segment { role, place: Place::of(role), ..Segment::bare(Direction::Input, self.text) };
+        Exchange { direction: Direction::Input, segments: Arc::from([segment]), context, caller: None }
     }
 }
 

@@ -6,7 +6,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::{
-    detect::{Task, View},
+    detect::{Task, View, conversation::JOINED},
     message::{Direction, Place, Role, Segment},
 };
 
@@ -128,7 +128,8 @@ fn speaker(segment: &Segment) -> Speaker {
 /// A segment's text, and after it what was hidden in it.
 fn reading(segment: &Segment, views: Option<&Vec<View>>) -> String {
     let mut text = segment.text.trim().to_owned();
-    for view in views.into_iter().flatten() {
+    // Messages in a row are one turn here anyway.
+    for view in views.into_iter().flatten().filter(|view| !view.by.contains(&JOINED)) {
         let uncovered = view.text.trim();
         if uncovered != segment.text.trim() && !uncovered.is_empty() {
             text.push_str("\n\n");

@@ -74,7 +74,7 @@ pub(super) fn texts(answer: &Value, lens: &mut Lens) {
 
 /// What token log-probabilities spell beside `said`: the tokens, unless they are those of the text, and the
 /// alternatives to each.
-pub(super) fn spelled(logprobs: &Value, said: &str) -> String {
+pub(in super::super) fn spelled(logprobs: &Value, said: &str) -> String {
     let (mut tokens, mut alternatives) = (String::new(), String::new());
     let listed = ["content", "refusal"].iter().filter_map(|key| logprobs[*key].as_array()).flatten();
     for token in listed {

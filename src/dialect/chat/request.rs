@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::{
     Asked, BadBody, Lens,
-    request::{flag, model, wrong_type},
+    request::{flag, model, wants_moderation, wrong_type},
     role,
 };
 use crate::message::{Place, Role};
@@ -27,11 +27,7 @@ pub(super) fn read(body: &Value) -> Result<Asked, BadBody> {
             .filter(|n| (1..=MAX_CHOICES).contains(n))
             .ok_or_else(|| BadBody::at("n", format!("`n` must be a whole number from 1 to {MAX_CHOICES}")))?,
     };
-    let wants_moderation = match field("moderation") {
-        None => false,
-        Some(Value::Object(_)) => true,
-        Some(other) => return Err(wrong_type("moderation", "an object", other)),
-    };
+    let wants_moderation = wants_moderation(body)?;
     check_messages(body.get("messages"))?;
     Ok(Asked { model, stream, include_usage, n: usize::try_from(n).expect("at most 128"), wants_moderation })
 }

@@ -11,7 +11,7 @@ use super::{
         error::ErrorBody,
         lens::every_string_below,
         sse::{self, Event},
-        stream::{MAX_INDEX, Piece, Reader, Said, Track},
+        stream::{Piece, Reader, Said, Track, index},
     },
     answer,
 };
@@ -85,7 +85,7 @@ impl Chunks {
     }
 
     fn choice(&mut self, choice: &Value) -> Result<usize, String> {
-        let index = index(choice)?;
+        let index = index(choice, "index")?;
         if self.choices.len() <= index {
             self.choices.resize(index + 1, Choice::default());
         }
@@ -112,7 +112,7 @@ impl Chunks {
             }
         }
         for (n, call) in delta["tool_calls"].as_array().into_iter().flatten().enumerate() {
-            let whole = index(call)?;
+            let whole = index(call, "index")?;
             for (kind, text) in [("function", "arguments"), ("custom", "input")] {
                 for key in ["name", text] {
                     if let Some(text) = call[kind][key].as_str().filter(|text| !text.is_empty()) {
@@ -232,7 +232,9 @@ impl Reader for Chunks {
 
     fn shown(&mut self, json: &Value) {
         for choice in json["choices"].as_array().into_iter().flatten() {
-            let Some(state) = index(choice).ok().and_then(|i| self.choices.get_mut(i)) else { continue };
+            let Some(state) = index(choice, "index").ok().and_then(|i| self.choices.get_mut(i)) else {
+                continue;
+            };
             state.shown = true;
             state.worded |= choice["delta"]["content"].as_str().is_some_and(|text| !text.is_empty());
             state.shown_finished |= choice["finish_reason"].is_string();
@@ -312,11 +314,4 @@ impl Reader for Chunks {
 
 fn written(chunk: Map<String, Value>) -> Bytes {
     sse::event(&Value::Object(chunk).to_string())
-}
-
-/// The index of a choice or tool call; servers that leave it out mean the first.
-fn index(value: &Value) -> Result<usize, String> {
-    let index = value["index"].as_u64().unwrap_or(0);
-    let index = usize::try_from(index).unwrap_or(usize::MAX);
-    if index > MAX_INDEX { Err(format!("an index of {index}, more than {MAX_INDEX}")) } else { Ok(index) }
 }

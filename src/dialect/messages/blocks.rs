@@ -5,20 +5,21 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::super::{Lens, lens::every_string_below};
+use super::super::{Lens, lens::escape};
 use crate::message::{Place, Role};
 
 /// Members whose strings are no text: names of kinds, ids, and what is encrypted or signed.
-const NO_TEXT: [&str; 14] = [
+const NO_TEXT: [&str; 15] = [
     "type",
     "id",
     "tool_use_id",
     "tool_id",
     "file_id",
     "skill_id",
+    "download_id",
+    "tab_id",
     "model",
     "media_type",
-    "stop_reason",
     "signature",
     "encrypted_content",
     "encrypted_index",
@@ -26,8 +27,9 @@ const NO_TEXT: [&str; 14] = [
     "authorization_token",
 ];
 
-/// Members whose keys are anybody's: a `type` or an `id` in there is a text like any other.
-const FREE: [&str; 4] = ["definition", "input_examples", "input_schema", "schema"];
+/// Members whose keys are anybody's words: they are read as their JSON, as a tool's input is streamed, and a `type` or an
+/// `id` in there is a text like any other.
+const FREE: [&str; 6] = ["input", "input_examples", "input_schema", "schema", "configs", "trigger"];
 
 /// Who speaks in a value, and what kind of field it is, unless a block in it says otherwise.
 #[derive(Clone, Copy)]
@@ -38,7 +40,7 @@ pub(super) struct Voice {
 
 /// A text somewhere in a block.
 pub(super) struct Found<'a> {
-    /// Where it stands: a JSON pointer. A tool's input is an object and stands as its JSON.
+    /// Where it stands: a JSON pointer. What has free keys is an object and stands as its JSON.
     pub(super) at: String,
     pub(super) text: Cow<'a, str>,
     pub(super) voice: Voice,
@@ -84,18 +86,11 @@ fn walk<'a>(value: &'a Value, at: String, voice: Voice, found: &mut Vec<Found<'a
                 if member.is_string() && is_opaque(kind, key) {
                     continue;
                 }
-                let at = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+                let at = format!("{at}/{}", escape(key));
                 match key.as_str() {
-                    "input" if is_call(kind) => input(member, at, voice, found),
                     "citations" => walk(member, at, Voice { place: Place::Other, ..voice }, found),
-                    key if FREE.contains(&key) => {
-                        let voice = Voice { place: Place::ToolDefinition, ..voice };
-                        found.extend(every_string_below(member).into_iter().map(|(below, text)| Found {
-                            at: format!("{at}{below}"),
-                            text: text.into(),
-                            voice,
-                        }));
-                    }
+                    "definition" => walk(member, at, Voice { place: Place::ToolDefinition, ..voice }, found),
+                    key if FREE.contains(&key) => free(member, at, voice, found),
                     _ => walk(member, at, voice, found),
                 }
             }
@@ -104,15 +99,15 @@ fn walk<'a>(value: &'a Value, at: String, voice: Voice, found: &mut Vec<Found<'a
     }
 }
 
-/// A tool's input is read as its JSON, as it is streamed: its keys are as much the model's words as its values.
-fn input<'a>(input: &'a Value, at: String, voice: Voice, found: &mut Vec<Found<'a>>) {
-    let is_empty = match input {
+/// An object or a list as its JSON.
+fn free<'a>(value: &'a Value, at: String, voice: Voice, found: &mut Vec<Found<'a>>) {
+    let is_empty = match value {
         Value::Object(members) => members.is_empty(),
         Value::Array(items) => items.is_empty(),
-        _ => return walk(input, at, voice, found),
+        _ => return walk(value, at, voice, found),
     };
     if !is_empty {
-        found.push(Found { at, text: input.to_string().into(), voice });
+        found.push(Found { at, text: value.to_string().into(), voice });
     }
 }
 

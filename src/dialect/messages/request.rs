@@ -55,21 +55,17 @@ pub(super) fn texts(body: &Value, lens: &mut Lens) {
             blocks::list(value, &format!("/messages/{i}/{key}"), Voice { role, place }, lens);
         }
     }
-    if let Some(tools) = body.get("tools") {
-        lens.every_string(tools, "/tools", Role::Developer, Place::ToolDefinition);
-    }
+    let definition = Voice { role: Role::Developer, place: Place::ToolDefinition };
+    blocks::list(&body["tools"], "/tools", definition, lens);
     let other = Voice { role: Role::Developer, place: Place::Other };
     if let Some(metadata) = body["metadata"].as_object() {
         // An id by which Anthropic tells users apart: the model does not read it, and it looks like a secret.
         for (key, value) in metadata.iter().filter(|(key, _)| *key != "user_id") {
-            lens.every_string(value, &format!("/metadata/{key}"), other.role, other.place);
+            blocks::list(value, &format!("/metadata/{key}"), other, lens);
         }
     }
-    if let Some(format) = body["output_config"].get("format") {
-        lens.every_string(format, "/output_config/format", other.role, other.place);
-    }
     let rest = body.as_object().into_iter().flatten();
-    for (key, value) in rest.filter(|(key, _)| !KNOWN.contains(&key.as_str()) && *key != "output_config") {
+    for (key, value) in rest.filter(|(key, _)| !KNOWN.contains(&key.as_str())) {
         blocks::list(value, &format!("/{key}"), other, lens);
     }
 }

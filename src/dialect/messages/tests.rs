@@ -82,7 +82,7 @@ fn every_text_that_the_model_reads_is_a_segment() {
         ("later", Role::System, Place::Content),
         ("tool", Role::Developer, Place::ToolDefinition),
         ("does", Role::Developer, Place::ToolDefinition),
-        ("deep", Role::Developer, Place::ToolDefinition),
+        (r#"{"properties":{"id":{"description":"deep"}}}"#, Role::Developer, Place::ToolDefinition),
         ("stop0", Role::Developer, Place::Other),
         ("server", Role::Developer, Place::Other),
     ];
@@ -101,7 +101,7 @@ fn every_segment_can_be_written_back() {
     let mut request = request(&rich());
     let is_json = |text: &str| text.starts_with('{');
     let changed = |text: &str| match is_json(text) {
-        true => text.replace("value", "<value>"),
+        true => text.replace("value", "<value>").replace("deep", "<deep>"),
         false => format!("<{text}>"),
     };
     let before = request.segments();
@@ -113,6 +113,7 @@ fn every_segment_can_be_written_back() {
     assert_eq!(after, expected);
     let json: Value = serde_json::from_slice(&request.to_bytes()).unwrap();
     assert_eq!(json["messages"][2]["content"][2]["input"], json!({"key": ["<value>"]}));
+    assert_eq!(json["tools"][0]["input_schema"]["properties"]["id"]["description"], "<deep>");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{
     policy::{
         Case, Rule,
         error::suggest,
-        raw::{RawCase, RawExpect, Text},
+        raw::{RawCase, RawExpect, RawTurn, Text},
     },
 };
 use serde_saphyr::Spanned;
@@ -43,18 +43,30 @@ impl Compiler<'_> {
         let role = case.role.as_ref().map_or(Role::User, |role| self.one_of(role, "role", &ROLES));
         let place = match &case.place {
             Some(place) => self.one_of(place, "place", &Place::ALL.map(|place| (place.as_str(), place))),
-            None if role == Role::Tool => Place::ToolResult,
-            None => Place::Content,
+            None => Place::of(role),
         };
         Case {
             say: case.say.clone(),
             answer: case.answer.clone(),
             role,
             place,
+            key: case.key.as_deref().map(Arc::from),
+            turns: case.turns.iter().map(turn).collect(),
             action,
             rule,
             why: case.why.clone(),
             at: format!("{}:{}", self.file, raw.referenced.line()),
         }
     }
+}
+
+fn turn(raw: &RawTurn) -> (Role, String) {
+    let (role, text) = match raw {
+        RawTurn::System(text) => (Role::System, text),
+        RawTurn::Developer(text) => (Role::Developer, text),
+        RawTurn::User(text) => (Role::User, text),
+        RawTurn::Assistant(text) => (Role::Assistant, text),
+        RawTurn::Tool(text) => (Role::Tool, text),
+    };
+    (role, text.clone())
 }

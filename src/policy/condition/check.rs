@@ -12,7 +12,7 @@ use super::ConditionError;
 use crate::{policy::error::suggest, verdict::SignalInfo};
 
 /// What a condition can ask of a segment, besides its signals.
-const FACTS: [&str; 5] = ["role", "place", "direction", "language", "chars"];
+const FACTS: [&str; 6] = ["role", "place", "direction", "language", "key", "chars"];
 
 /// The methods on texts that conditions may call.
 const METHODS: [&str; 3] = ["startsWith", "endsWith", "contains"];

@@ -15,7 +15,7 @@ fn known() -> Vec<SignalInfo> {
         .to_vec()
 }
 
-/// Cards, e-mails and harm are 2, 0 and 0.7; the segment is a tool's result in German.
+/// Cards, e-mails and harm are 2, 0 and 0.7; the segment is a tool's result in German, sent with the key `backoffice`.
 fn holds(source: &str) -> bool {
     let mut table: Vec<Arc<str>> = Vec::new();
     let condition = Condition::compile(source, &known(), |name| {
@@ -30,7 +30,14 @@ fn holds(source: &str) -> bool {
             _ => 0.0,
         })
         .collect();
-    let facts = Facts { role: "tool", place: "tool_result", direction: "input", language: "de", chars: 40 };
+    let facts = Facts {
+        role: "tool",
+        place: "tool_result",
+        direction: "input",
+        language: "de",
+        key: "backoffice",
+        chars: 40,
+    };
     condition.unwrap().holds(&values, &facts)
 }
 
@@ -63,6 +70,8 @@ fn facts_are_texts() {
         ("role != \"tool\"", false),
         ("language in ['de', 'fr']", true),
         ("place.startsWith('tool')", true),
+        ("key == 'backoffice'", true),
+        ("role == 'tool' && key != 'backoffice'", false),
         ("direction == 'output' || !(pii.email > 0)", true),
         ("(direction == 'input' ? guard.harm : pii.email) > 0.5", true),
     ] {

@@ -1,13 +1,15 @@
 //! What an upstream answered, checked as far as it can be before it is handed on.
 
+use std::time::Duration;
+
 use ::http::{HeaderMap, Response, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
+use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
 use serde_json::{Value, json};
 
-use crate::upstream::{Reply, ReplyBody, UpstreamError, config::UpstreamConfig, headers};
+use crate::upstream::{Reply, ReplyBody, UpstreamError, headers};
 
 /// The most of a whole answer that is read, in bytes: far beyond any chat completion.
 const MAX_WHOLE: usize = 64 << 20;
@@ -15,25 +17,36 @@ const MAX_WHOLE: usize = 64 << 20;
 /// The most of an error's body that is read, in bytes.
 const MAX_ERROR: usize = 64 << 10;
 
+/// Who answers, and how long it may pause.
+#[derive(Clone, Debug)]
+pub(in crate::upstream) struct Limits {
+    pub(in crate::upstream) upstream: String,
+    pub(in crate::upstream) idle: Duration,
+}
+
 /// Reads the head of an answer, and all of it unless it is a stream of events.
-pub(super) async fn read(
-    response: Response<Incoming>,
+pub(in crate::upstream) async fn read<B>(
+    response: Response<B>,
     stream: bool,
-    config: &UpstreamConfig,
-) -> Result<Reply, UpstreamError> {
+    limits: Limits,
+) -> Result<Reply, UpstreamError>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+{
     let (parts, body) = response.into_parts();
-    let upstream = config.name.clone();
+    let upstream = limits.upstream.clone();
     let mut passed = headers::to_client(&parts.headers);
     if !parts.status.is_success() {
         passed.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-        let body = error_body(whole(body, MAX_ERROR, config).await.unwrap_or_default(), parts.status, config);
+        let body =
+            error_body(whole(body, MAX_ERROR, &limits).await.unwrap_or_default(), parts.status, &upstream);
         return Ok(Reply { status: parts.status, headers: passed, upstream, body: ReplyBody::Whole(body) });
     }
     let broken =
         |reason: &str| UpstreamError::Broken { upstream: upstream.clone(), reason: reason.to_owned() };
     let body = match content_type(&parts.headers) {
-        ContentType::Json => ReplyBody::Whole(whole(body, MAX_WHOLE, config).await?),
-        ContentType::Events if stream => ReplyBody::Events(events(body, config)),
+        ContentType::Json => ReplyBody::Whole(whole(body, MAX_WHOLE, &limits).await?),
+        ContentType::Events if stream => ReplyBody::Events(events(body, limits)),
         ContentType::Events => return Err(broken("a stream of events that nobody asked for")),
         ContentType::Other => return Err(broken("its content type is neither JSON nor a stream of events")),
     };
@@ -60,16 +73,20 @@ fn content_type(headers: &HeaderMap) -> ContentType {
     }
 }
 
-async fn whole(mut body: Incoming, limit: usize, config: &UpstreamConfig) -> Result<Bytes, UpstreamError> {
-    let first = next(&mut body, config).await?.unwrap_or_default();
+async fn whole<B: Body<Data = Bytes> + Unpin>(
+    mut body: B,
+    limit: usize,
+    limits: &Limits,
+) -> Result<Bytes, UpstreamError> {
+    let first = next(&mut body, limits).await?.unwrap_or_default();
     if body.is_end_stream() && first.len() <= limit {
         return Ok(first);
     }
     let mut all = BytesMut::from(first);
-    while let Some(piece) = next(&mut body, config).await? {
+    while let Some(piece) = next(&mut body, limits).await? {
         if all.len() + piece.len() > limit {
             let reason = format!("more than {limit} bytes");
-            return Err(UpstreamError::Broken { upstream: config.name.clone(), reason });
+            return Err(UpstreamError::Broken { upstream: limits.upstream.clone(), reason });
         }
         all.extend_from_slice(&piece);
     }
@@ -77,10 +94,13 @@ async fn whole(mut body: Incoming, limit: usize, config: &UpstreamConfig) -> Res
 }
 
 /// The next piece of a body, within the idle time-out.
-async fn next(body: &mut Incoming, config: &UpstreamConfig) -> Result<Option<Bytes>, UpstreamError> {
-    let upstream = || config.name.clone();
+async fn next<B: Body<Data = Bytes> + Unpin>(
+    body: &mut B,
+    limits: &Limits,
+) -> Result<Option<Bytes>, UpstreamError> {
+    let upstream = || limits.upstream.clone();
     loop {
-        match tokio::time::timeout(config.idle_timeout, body.frame()).await {
+        match tokio::time::timeout(limits.idle, body.frame()).await {
             Err(_) => return Err(UpstreamError::Timeout { upstream: upstream(), phase: "idle" }),
             Ok(None) => return Ok(None),
             Ok(Some(Err(_))) => {
@@ -98,14 +118,14 @@ async fn next(body: &mut Incoming, config: &UpstreamConfig) -> Result<Option<Byt
 }
 
 /// Pieces as they arrive; after an error nothing more.
-fn events(
-    body: Incoming,
-    config: &UpstreamConfig,
+fn events<B: Body<Data = Bytes> + Send + Unpin + 'static>(
+    body: B,
+    limits: Limits,
 ) -> stream::BoxStream<'static, Result<Bytes, UpstreamError>> {
-    stream::unfold(Some((body, config.clone())), |state| async move {
-        let (mut body, config) = state?;
-        match next(&mut body, &config).await {
-            Ok(Some(piece)) => Some((Ok(piece), Some((body, config)))),
+    stream::unfold(Some((body, limits)), |state| async move {
+        let (mut body, limits) = state?;
+        match next(&mut body, &limits).await {
+            Ok(Some(piece)) => Some((Ok(piece), Some((body, limits)))),
             Ok(None) => None,
             Err(error) => Some((Err(error), None)),
         }
@@ -115,13 +135,13 @@ fn events(
 
 /// An error in OpenAI's shape: the upstream's own words when they are in that shape already, else only its
 /// status. Pages made for people tell strangers about machines.
-fn error_body(body: Bytes, status: StatusCode, config: &UpstreamConfig) -> Bytes {
+fn error_body(body: Bytes, status: StatusCode, upstream: &str) -> Bytes {
     let json: Option<Value> = serde_json::from_slice(&body).ok();
     if json.is_some_and(|json| json["error"]["message"].is_string()) {
         return body;
     }
     let kind = if status.is_client_error() { "invalid_request_error" } else { "server_error" };
-    let message = format!("the upstream `{}` answered {status}", config.name);
+    let message = format!("the upstream `{upstream}` answered {status}");
     let error = json!({"error": {"message": message, "type": kind, "param": null, "code": "upstream_error"}});
     Bytes::from(error.to_string())
 }
