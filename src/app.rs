@@ -35,6 +35,7 @@ pub struct App {
     loader: Arc<Loader>,
     listener: TcpListener,
     ops_listener: TcpListener,
+    ext_proc_listener: Option<TcpListener>,
     config: Config,
     has_model: bool,
 }
@@ -70,7 +71,11 @@ impl App {
         });
         let listener = bind(config.listen, "listen").await?;
         let ops_listener = bind(config.ops_listen, "ops_listen").await?;
-        Ok(Self { state, loader, listener, ops_listener, config, has_model })
+        let ext_proc_listener = match config.ext_proc_listen {
+            Some(address) => Some(bind(address, "ext_proc_listen").await?),
+            None => None,
+        };
+        Ok(Self { state, loader, listener, ops_listener, ext_proc_listener, config, has_model })
     }
 
     /// Where clients connect; the real port when 0 was asked for.
@@ -79,6 +84,14 @@ impl App {
     /// The system does not tell.
     pub fn addresses(&self) -> std::io::Result<(std::net::SocketAddr, std::net::SocketAddr)> {
         Ok((self.listener.local_addr()?, self.ops_listener.local_addr()?))
+    }
+
+    /// Where an Envoy connects, when one may.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn ext_proc_address(&self) -> std::io::Result<Option<std::net::SocketAddr>> {
+        self.ext_proc_listener.as_ref().map(TcpListener::local_addr).transpose()
     }
 
     /// Serves until `stop` is cancelled, then drains. Policies are watched all the while.
@@ -101,7 +114,20 @@ impl App {
             state.begin_drain();
             tracing::info!("draining: no new connections, requests under way may finish");
         });
-        let drained = http::serve::serve(self.listener, http::traffic(&self.state), limits, stop).await;
+        let external = async {
+            match self.ext_proc_listener {
+                Some(listener) => {
+                    let processor = http::external_processor(&self.state);
+                    http::serve::serve(listener, processor, limits, stop.clone()).await
+                }
+                None => Drained::All,
+            }
+        };
+        let traffic = http::serve::serve(self.listener, http::traffic(&self.state), limits, stop.clone());
+        let drained = match tokio::join!(traffic, external) {
+            (Drained::All, Drained::All) => Drained::All,
+            _ => Drained::CutOff,
+        };
         ops_stop.cancel();
         // Metrics connections are idle ones; they are not waited for.
         ops.abort();
@@ -114,8 +140,9 @@ impl App {
 
     fn announce(&self) -> anyhow::Result<()> {
         let (listen, ops) = self.addresses()?;
+        let ext_proc = self.ext_proc_address()?.map(|address| address.to_string());
         let names = self.state.gateway.upstreams().names().join(", ");
-        tracing::info!(%listen, %ops, upstreams = names, "serving");
+        tracing::info!(%listen, %ops, ext_proc, upstreams = names, "serving");
         for guard in self.state.gateway.rules().guards.all() {
             let policy = guard.policy();
             tracing::info!(policy = %policy.id(), mode = policy.mode().as_str(), "policy loaded");

@@ -51,6 +51,10 @@ settings! {
     #[arg(long, env = "DEMUR_OPS_LISTEN", value_name = "ADDR", help_heading = "Listeners")]
     ops_listen: SocketAddr;
 
+    /// Where an Envoy asks about the exchanges that it carries (gRPC, ext_proc) [default: nowhere]
+    #[arg(long, env = "DEMUR_EXT_PROC_LISTEN", value_name = "ADDR", help_heading = "Listeners")]
+    ext_proc_listen: SocketAddr;
+
     /// One base URL of a server that speaks OpenAI's API, such as http://127.0.0.1:8000/v1, or https://api.anthropic.com/v1;
     /// without any upstream the model inside answers as `demur-chat`
     #[arg(long, env = "DEMUR_UPSTREAM", value_name = "URL", help_heading = "Upstreams")]
@@ -68,7 +72,7 @@ settings! {
     #[arg(long, env = "DEMUR_UPSTREAMS", value_name = "YAML", hide_env_values = true, help_heading = "Upstreams")]
     upstreams: Yaml<Vec<UpstreamConfig>>;
 
-    /// Serve the model inside beside the upstreams [default: only when there is no upstream]
+    /// Serve the model inside beside the upstreams [default: only when there is no upstream and no Envoy]
     #[arg(long, env = "DEMUR_LOCAL", value_name = "BOOL", help_heading = "The model inside")]
     local: bool;
 

@@ -4,8 +4,12 @@
 
 mod answer;
 pub mod chat;
+mod choices;
+pub mod completions;
+pub mod embeddings;
 pub mod error;
 pub mod lens;
+pub mod media;
 pub mod messages;
 pub mod moderation;
 pub mod native;
@@ -21,6 +25,7 @@ use serde_json::Value;
 use crate::message::{Role, Segment};
 pub use answer::Answer;
 pub use lens::Lens;
+use media::Media;
 pub use request::{Asked, Request};
 use stream::Reader;
 
@@ -41,6 +46,12 @@ pub trait Dialect: Send + Sync {
 
     /// Lists every text that the model reads.
     fn question(&self, body: &Value, lens: &mut Lens);
+
+    /// Lists images, audio and files of the request, which hold no text to judge.
+    fn media(&self, body: &Value) -> Vec<Media>;
+
+    /// A part of text in this format, to stand where media were taken out.
+    fn text_part(&self, text: &str) -> Value;
 
     /// Adds guidance for the model, so that it has the last word among the operator's instructions.
     fn guide(&self, body: &mut Value, text: &str);
@@ -93,7 +104,14 @@ pub trait Dialect: Send + Sync {
 }
 
 /// Every dialect.
-pub static ALL: &[&dyn Dialect] = &[&chat::CHAT, &messages::MESSAGES, &messages::COUNT_TOKENS];
+pub static ALL: &[&dyn Dialect] = &[
+    &chat::CHAT,
+    &completions::COMPLETIONS,
+    &responses::RESPONSES,
+    &embeddings::EMBEDDINGS,
+    &messages::MESSAGES,
+    &messages::COUNT_TOKENS,
+];
 
 /// The dialect that is spoken at a path of the API, such as `/v1/chat/completions`.
 pub fn at(path: &str) -> Option<&'static dyn Dialect> {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod check;
+mod external;
 mod input;
 mod moderate;
 mod output;
@@ -10,6 +11,7 @@ mod partner;
 mod stream;
 
 pub use check::Checked;
+pub use external::{Form, Pending, Question};
 
 use std::{
     pin::pin,
@@ -23,15 +25,16 @@ use futures_util::stream::BoxStream;
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    dialect::{BadBody, Dialect, Request, native},
+    dialect::{BadBody, Dialect, Request, media::Media, native},
     guard::{
         Guard, Judged,
         reply::{Replies, compose, region_of},
         set::{Caller, GuardSet},
     },
+    message::Exchange,
     telemetry::Metrics,
     upstream::{Ask, Reply, ReplyBody, UpstreamError, Upstreams},
-    verdict::{Action, InputMode},
+    verdict::{Action, InputMode, MediaMode},
 };
 
 /// What a refusal looks like on the wire.
@@ -143,6 +146,10 @@ struct Turn {
     replies: Arc<Replies>,
     region: Option<String>,
     request: Request,
+    /// What is to be judged of it.
+    question: Exchange,
+    /// Its images, audio and files, which nobody judges.
+    media: Vec<Media>,
     /// Time spent waiting for the upstream.
     waited: Duration,
 }
@@ -180,7 +187,10 @@ impl Gateway {
     /// the policy says what becomes of it.
     pub async fn respond(&self, dialect: &'static dyn Dialect, call: Call) -> Result<Answer, GatewayError> {
         let mut turn = self.begin(dialect, &call)?;
-        let beside = turn.guard.policy().input() == InputMode::Beside;
+        let policy = turn.guard.policy();
+        // What is sure to be refused is not asked.
+        let refused = policy.media_in_force() == MediaMode::Refuse && !turn.media.is_empty();
+        let beside = policy.input() == InputMode::Beside && !refused;
         let (input, early) = if beside {
             let asked = Instant::now();
             let judged = self.judge_beside(&turn, &call.headers).await;
@@ -192,8 +202,11 @@ impl Gateway {
         if input.verdict.action == Action::Refuse {
             return Ok(self.refuse_question(&turn, &input));
         }
+        if input.verdict.coverage.media > 0 {
+            self.count_media(&turn.media);
+        }
         let changes = turn.prepare(&input);
-        let reply = match early.filter(|_| !turn.request.is_changed()) {
+        let reply = match early.filter(|_| input.verdict.leaves_as_is()) {
             Some(reply) => reply?,
             None => self.ask(&mut turn, call.headers).await?,
         };
@@ -231,9 +244,10 @@ impl Gateway {
     }
 
     fn begin(&self, dialect: &'static dyn Dialect, call: &Call) -> Result<Turn, GatewayError> {
-        let request = Request::parse(dialect, call.body.clone())?;
+        let mut request = Request::parse(dialect, call.body.clone())?;
         let rules = self.rules.load();
         let guard = Arc::clone(rules.guards.choose(&call.caller(&request.asked().model)));
+        let (question, media) = input::question(&mut request, &guard);
         Ok(Turn {
             id: Arc::clone(&call.id),
             caller: call.key.clone(),
@@ -243,6 +257,8 @@ impl Gateway {
             replies: Arc::clone(&rules.replies),
             region: self.settings.region.clone().or_else(|| region(&call.headers)),
             request,
+            question,
+            media,
             waited: Duration::ZERO,
         })
     }
@@ -258,6 +274,13 @@ impl Gateway {
         };
         self.observe(turn);
         Answer { status: reply.status, headers, body: AnswerBody::Whole(body) }
+    }
+
+    /// Counts images, audio and files that go on unjudged.
+    fn count_media(&self, media: &[Media]) {
+        for media in media {
+            self.metrics.unjudged_media.with_label_values(&[media.kind.as_str()]).inc();
+        }
     }
 
     /// Records what the exchange cost and how long the client waited for its first token.

@@ -226,6 +226,7 @@ impl Guard {
             key: task.exchange.caller.as_deref(),
             findings: &findings,
             failures: &failures,
+            media: task.exchange.media,
         });
         Judged { verdict, task, took: started.elapsed() }
     }

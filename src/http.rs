@@ -2,7 +2,10 @@
 
 mod chat;
 mod check;
+mod completions;
+mod embeddings;
 mod error;
+mod ext_proc;
 pub mod keys;
 pub mod layer;
 mod layers;
@@ -35,6 +38,8 @@ use hyper::{body::Incoming, service::service_fn};
 use hyper_util::service::TowerToHyperService;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use ext_proc::external_processor;
 
 use crate::{
     gateway::{Answer, AnswerBody, Gateway},
@@ -78,6 +83,11 @@ impl Surface {
     pub fn begin_drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
+
+    /// Whether more requests are worked on than may be; the one that asks counts too.
+    fn is_full(&self) -> bool {
+        self.metrics.in_flight.get() > i64::try_from(self.limits.in_flight).unwrap_or(i64::MAX)
+    }
 }
 
 #[derive(OpenApi)]
@@ -88,6 +98,7 @@ impl Surface {
     ),
     tags(
         (name = "chat", description = "The guarded model."),
+        (name = "embeddings", description = "Texts as numbers."),
         (name = "guard", description = "The guard on its own."),
         (name = "partners", description = "The guard behind other gateways' APIs."),
     )
@@ -109,6 +120,8 @@ fn routes(state: &State) -> Router {
         .routes(routes!(messages::create))
         .routes(routes!(messages::count_tokens))
         .routes(routes!(responses::create))
+        .routes(routes!(completions::complete))
+        .routes(routes!(embeddings::embed))
         .routes(routes!(check::check))
         .routes(routes!(moderations::moderations))
         .routes(routes!(models::list))

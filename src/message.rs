@@ -161,23 +161,37 @@ pub struct Exchange {
     pub context: Arc<[Segment]>,
     /// The name of the caller's API key, when it has one.
     pub caller: Option<Arc<str>>,
+    /// Images, audio and files beside the texts: they are counted, nobody judges them.
+    pub media: usize,
 }
 
 impl Exchange {
     /// The segments that go to the model.
     pub fn input(segments: Vec<Segment>) -> Self {
-        Self { direction: Direction::Input, segments: segments.into(), context: Arc::from([]), caller: None }
+        Self {
+            direction: Direction::Input,
+            segments: segments.into(),
+            context: Arc::from([]),
+            caller: None,
+            media: 0,
+        }
     }
 
     /// The segments of an answer, beside the question they answer.
     pub fn output(segments: Vec<Segment>, context: Arc<[Segment]>) -> Self {
-        Self { direction: Direction::Output, segments: segments.into(), context, caller: None }
+        Self { direction: Direction::Output, segments: segments.into(), context, caller: None, media: 0 }
     }
 
     /// The same, on behalf of the caller whose API key has this name.
     #[must_use]
     pub fn by(self, caller: Option<Arc<str>>) -> Self {
         Self { caller, ..self }
+    }
+
+    /// The same beside so many images, audio and files.
+    #[must_use]
+    pub fn with_media(self, media: usize) -> Self {
+        Self { media, ..self }
     }
 
     /// The user's last words: from the segments themselves on input, from the context on output.

@@ -25,7 +25,7 @@ use crate::{
 };
 use condition::Condition;
 pub use error::{PolicyError, PolicyErrors};
-pub use judge::{Evidence, GUARD_UNAVAILABLE};
+pub use judge::{Evidence, GUARD_UNAVAILABLE, MEDIA};
 use pattern::Pattern;
 pub use source::BUILTIN;
 
@@ -209,6 +209,11 @@ impl Policy {
     /// What becomes of images, audio and files, which no detector reads.
     pub fn media(&self) -> MediaMode {
         self.media
+    }
+
+    /// The same as it is acted on: a policy that only counts lets everything through.
+    pub fn media_in_force(&self) -> MediaMode {
+        if self.mode == Mode::Shadow { MediaMode::Pass } else { self.media }
     }
 
     /// Its rules, in the order of the files.

@@ -377,13 +377,15 @@ pub struct Redaction {
     pub restore: bool,
 }
 
-/// How much of an exchange's text was judged.
+/// How much of an exchange was judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// Characters that were seen.
     pub characters: usize,
     /// Characters that every detector of the policy judged.
     pub judged: usize,
+    /// Images, audio and files that go on although no detector reads them.
+    pub media: usize,
 }
 
 /// What a policy decided about an exchange.
@@ -444,6 +446,7 @@ impl Verdict {
         add_new(&mut self.failures, other.failures);
         self.coverage.characters += other.coverage.characters;
         self.coverage.judged += other.coverage.judged;
+        self.coverage.media += other.coverage.media;
     }
 
     /// The enforced rules that matched, strongest first.

@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let segments = Arc::from([Segment::bare(direction, text(args)?)]);
         let context: Arc<[Segment]> =
             args.context.iter().map(|text| Segment::bare(Direction::Input, text.clone())).collect();
-        check(None, Exchange { direction, segments, context, caller: None })?;
+        check(None, Exchange { direction, segments, context, caller: None, media: 0 })?;
     }
     let failed = args.fail_on.is_some_and(|action| strongest >= action);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

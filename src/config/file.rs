@@ -53,6 +53,8 @@ pub struct Config {
     pub listen: std::net::SocketAddr,
     /// Where operators connect.
     pub ops_listen: std::net::SocketAddr,
+    /// Where Envoys connect, when they are to.
+    pub ext_proc_listen: Option<std::net::SocketAddr>,
     /// Who answers, besides the model inside.
     pub upstreams: Vec<UpstreamConfig>,
     /// The model inside, when it is to be served.
@@ -144,8 +146,9 @@ pub fn resolve(given: Settings, file: Option<&Path>) -> Result<Config, ConfigErr
         None => given,
     };
     let upstreams = upstreams(&settings)?;
-    let wants_local = settings.local.unwrap_or(upstreams.is_empty());
-    if upstreams.is_empty() && !wants_local {
+    let nobody = upstreams.is_empty() && settings.ext_proc_listen.is_none();
+    let wants_local = settings.local.unwrap_or(nobody);
+    if nobody && !wants_local {
         return Err(ConfigError::Conflict(
             "`local: false` without an upstream leaves nobody to answer; set `upstream`".to_owned(),
         ));
@@ -155,6 +158,7 @@ pub fn resolve(given: Settings, file: Option<&Path>) -> Result<Config, ConfigErr
     Ok(Config {
         listen: settings.listen.unwrap_or(([127, 0, 0, 1], 8080).into()),
         ops_listen: settings.ops_listen.unwrap_or(([127, 0, 0, 1], 9090).into()),
+        ext_proc_listen: settings.ext_proc_listen,
         upstreams,
         local: wants_local.then(|| Local {
             models: models.clone(),

@@ -1,18 +1,22 @@
 //! OpenAI's chat completions (`POST /v1/chat/completions`), streamed and not.
 
 mod answer;
-mod chunks;
+mod chunk;
 mod plain;
 mod request;
 mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(super) use answer::spelled;
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Asked, BadBody, Dialect, Lens, Refusal, stream::Reader};
+use super::{
+    Asked, BadBody, Dialect, Lens, Refusal,
+    choices::{self, stream::Chunks},
+    media::{self, Media},
+    stream::Reader,
+};
 use crate::message::Segment;
 use plain::{Choice, Plain};
 
@@ -39,6 +43,14 @@ impl Dialect for Chat {
         request::texts(body, lens);
     }
 
+    fn media(&self, body: &Value) -> Vec<Media> {
+        media::below(&body["messages"], "/messages")
+    }
+
+    fn text_part(&self, text: &str) -> Value {
+        json!({"type": "text", "text": text})
+    }
+
     fn guide(&self, body: &mut Value, text: &str) {
         request::guide(body, text);
     }
@@ -50,7 +62,7 @@ impl Dialect for Chat {
     }
 
     fn check(&self, answer: &Value) -> Result<(), String> {
-        if answer["choices"].is_array() { Ok(()) } else { Err("a JSON answer without `choices`".to_owned()) }
+        choices::check(answer)
     }
 
     fn answer(&self, answer: &Value, lens: &mut Lens) {
@@ -58,7 +70,7 @@ impl Dialect for Chat {
     }
 
     fn changed(&self, answer: &mut Value, pointer: &str) {
-        answer::forget_spelling(answer, pointer);
+        choices::forget_spelling(answer, pointer);
     }
 
     fn visible(&self, answer: &Value) -> Vec<String> {
@@ -74,10 +86,10 @@ impl Dialect for Chat {
     }
 
     fn events(&self, answer: &Value, asked: &Asked) -> Vec<Bytes> {
-        chunks::write(answer, asked.include_usage)
+        choices::chunks::write(answer, asked.include_usage, chunk::OBJECT, chunk::cut)
     }
 
     fn reader(&self, asked: &Asked) -> Box<dyn Reader> {
-        Box::new(stream::Chunks::new(asked))
+        Box::new(Chunks::new(&stream::Deltas, asked))
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::media;
 use crate::message::{Direction, Place, Role, Segment};
 
 /// Gathers segments from a JSON value.
@@ -39,17 +40,28 @@ impl Lens {
         }
     }
 
-    /// Takes message content: a string, or an array of parts with `text` (or `refusal`).
+    /// Takes message content: a string, or an array of parts with `text` (or `refusal`). Of media the words beside them
+    /// are taken, of other parts every string.
     pub fn content(&mut self, content: &Value, pointer: &str, role: Role, place: Place) {
-        match content {
-            Value::Array(parts) => {
-                for (i, part) in parts.iter().enumerate() {
-                    let part_pointer = format!("{pointer}/{i}");
-                    self.member(part, "text", &part_pointer, role, place);
-                    self.member(part, "refusal", &part_pointer, role, Place::Refusal);
+        let Value::Array(parts) = content else { return self.text(content, pointer.to_owned(), role, place) };
+        for (i, part) in parts.iter().enumerate() {
+            let at = format!("{pointer}/{i}");
+            self.text(part, at.clone(), role, place);
+            self.member(part, "text", &at, role, place);
+            self.member(part, "refusal", &at, role, Place::Refusal);
+            // A tool's result is one in all its parts; but what is unknown is nobody's words.
+            let other = if place == Place::Content { Place::Other } else { place };
+            if media::Kind::of(part).is_some() {
+                for (below, text) in media::words(part).filter(|(below, _)| !is_text(below)) {
+                    self.push(text, format!("{at}{below}"), role, other);
+                }
+                continue;
+            }
+            for (key, value) in part.as_object().into_iter().flatten() {
+                if !["type", "text", "refusal"].contains(&key.as_str()) {
+                    self.every_string(value, &format!("{at}/{}", escape(key)), role, other);
                 }
             }
-            other => self.text(other, pointer.to_owned(), role, place),
         }
     }
 
@@ -83,6 +95,11 @@ impl Lens {
     pub fn finish(self) -> Vec<Segment> {
         self.segments
     }
+}
+
+/// Whether it is one of the members of a part that are looked at by name.
+fn is_text(below: &str) -> bool {
+    ["/text", "/refusal"].contains(&below)
 }
 
 /// Every string below a value with its pointer from there, in order; the empty ones are left out.

@@ -11,9 +11,13 @@ mod stream;
 mod tests;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Asked, BadBody, Dialect, Lens, Refusal, stream::Reader};
+use super::{
+    Asked, BadBody, Dialect, Lens, Refusal,
+    media::{self, Media},
+    stream::Reader,
+};
 pub use error::{ERROR, error};
 
 /// Anthropic's Messages.
@@ -43,6 +47,14 @@ impl Dialect for Messages {
 
     fn question(&self, body: &Value, lens: &mut Lens) {
         request::texts(body, lens);
+    }
+
+    fn media(&self, body: &Value) -> Vec<Media> {
+        media::below(&body["messages"], "/messages")
+    }
+
+    fn text_part(&self, text: &str) -> Value {
+        json!({"type": "text", "text": text})
     }
 
     fn guide(&self, body: &mut Value, text: &str) {

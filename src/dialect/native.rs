@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     message::{Direction, Segment},
-    verdict::{Action, Verdict},
+    verdict::{Action, Coverage, Verdict},
 };
 
 /// What was decided.
@@ -17,6 +17,9 @@ pub const VERDICT: HeaderName = HeaderName::from_static("x-demur-verdict");
 
 /// The policy that decided.
 pub const POLICY: HeaderName = HeaderName::from_static("x-demur-policy");
+
+/// What `x-demur-unprotected` calls images, audio and files that went on unjudged.
+const MEDIA: &str = "media";
 
 /// A verdict on the wire. It names places and kinds, never the text that was judged.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -37,6 +40,19 @@ pub struct VerdictBody {
     pub findings: Vec<FindingBody>,
     /// Detectors that did not judge.
     pub failures: Vec<FailureBody>,
+    /// How much was judged.
+    pub coverage: CoverageBody,
+}
+
+/// How much of an exchange was judged.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CoverageBody {
+    /// Characters of text that were seen.
+    pub characters: usize,
+    /// Characters that every detector of the policy judged.
+    pub judged: usize,
+    /// Images, audio and files that went on although no detector reads them.
+    pub media: usize,
 }
 
 /// A rule that matched.
@@ -117,6 +133,10 @@ impl VerdictBody {
                     outcome: outcome.as_str(),
                 })
                 .collect(),
+            coverage: {
+                let Coverage { characters, judged, media } = verdict.coverage;
+                CoverageBody { characters, judged, media }
+            },
         }
     }
 }
@@ -167,7 +187,9 @@ pub fn headers(verdicts: &[&Verdict], took: Duration) -> HeaderMap {
     }
     let rules = join(verdicts.iter().flat_map(|v| v.hits.iter().map(|hit| hit.rule.to_string())));
     let hazards = join(verdicts.iter().flat_map(|v| v.hazards()).map(|hazard| hazard.to_string()));
-    let unprotected = join(verdicts.iter().flat_map(|v| v.unprotected()).map(|f| f.detector.to_owned()));
+    let detectors = verdicts.iter().flat_map(|v| v.unprotected()).map(|failure| failure.detector);
+    let media = verdicts.iter().filter(|v| v.coverage.media > 0).map(|_| MEDIA);
+    let unprotected = join(detectors.chain(media).map(str::to_owned));
     for (name, value) in
         [("x-demur-rules", rules), ("x-demur-hazards", hazards), ("x-demur-unprotected", unprotected)]
     {

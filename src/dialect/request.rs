@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{BadBody, Dialect, kind, lens};
+use super::{BadBody, Dialect, kind, lens, media::Media};
 use crate::message::{Direction, Segment};
 
 /// What the gateway has to know of a request.
@@ -70,9 +70,19 @@ impl Request {
         lens.finish()
     }
 
-    /// Whether it is no longer what the client sent.
-    pub fn is_changed(&self) -> bool {
-        self.changed
+    /// Images, audio and files, which hold no text to judge.
+    pub fn media(&self) -> Vec<Media> {
+        self.dialect.media(&self.json)
+    }
+
+    /// Puts a text where media stand.
+    pub fn strip(&mut self, media: &[Media]) {
+        for Media { pointer, kind } in media {
+            if let Some(part) = self.json.pointer_mut(pointer) {
+                *part = self.dialect.text_part(&format!("[{} removed]", kind.as_str()));
+                self.changed = true;
+            }
+        }
     }
 
     /// Replaces the text of one segment.
@@ -154,4 +164,27 @@ pub(super) fn wants_moderation(body: &Value) -> Result<bool, BadBody> {
 /// A field of the wrong type.
 pub(super) fn wrong_type(at: &str, expected: &str, found: &Value) -> BadBody {
     BadBody::at(at, format!("wrong type for `{at}`: expected {expected}, found {}", kind(found)))
+}
+
+/// A member that is a text or a list of texts; how many there are. Tokens stand for a text that nobody here can read.
+pub(super) fn texts(name: &str, value: &Value) -> Result<usize, BadBody> {
+    match value {
+        Value::String(_) => Ok(1),
+        Value::Array(texts) if texts.is_empty() => {
+            Err(BadBody::at(name, format!("`{name}` is empty; expected at least one text")))
+        }
+        Value::Array(texts) => match texts.iter().enumerate().find(|(_, text)| !text.is_string()) {
+            None => Ok(texts.len()),
+            Some((_, Value::Number(_) | Value::Array(_))) => Err(unreadable(name, "tokens")),
+            Some((i, other)) => Err(wrong_type(&format!("{name}[{i}]"), "a string", other)),
+        },
+        other => Err(wrong_type(name, "a string or an array of strings", other)),
+    }
+}
+
+/// A field that stands for a text and can't be judged.
+pub(super) fn unreadable(name: &str, found: &str) -> BadBody {
+    let message =
+        format!("`{name}` holds {found}, which can't be judged; expected a string or an array of strings");
+    BadBody::at(name, message)
 }

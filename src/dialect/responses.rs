@@ -12,9 +12,13 @@ mod stream_tests;
 mod tests;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Asked, BadBody, Dialect, Lens, Refusal, stream::Reader};
+use super::{
+    Asked, BadBody, Dialect, Lens, Refusal,
+    media::{self, Media},
+    stream::Reader,
+};
 
 /// OpenAI's responses.
 pub static RESPONSES: Responses = Responses;
@@ -37,6 +41,14 @@ impl Dialect for Responses {
 
     fn question(&self, body: &Value, lens: &mut Lens) {
         request::texts(body, lens);
+    }
+
+    fn media(&self, body: &Value) -> Vec<Media> {
+        media::below(&body["input"], "/input")
+    }
+
+    fn text_part(&self, text: &str) -> Value {
+        json!({"type": "input_text", "text": text})
     }
 
     fn guide(&self, body: &mut Value, text: &str) {

@@ -108,6 +108,49 @@ pub(super) fn index(value: &Value, member: &str) -> Result<usize, String> {
     if index > MAX_INDEX { Err(format!("an index of {index}, more than {MAX_INDEX}")) } else { Ok(index) }
 }
 
+/// The reader of a format that has no streams: whatever comes is an error.
+pub(super) struct NoStream;
+
+impl NoStream {
+    const ERROR: &'static str = "an event of a format that has no streams";
+}
+
+impl Reader for NoStream {
+    fn read(&mut self, _event: &Event, _json: Option<&Value>) -> Result<Said, String> {
+        Err(Self::ERROR.to_owned())
+    }
+
+    fn tracks(&self) -> &[Track] {
+        &[]
+    }
+
+    fn shown(&mut self, _json: &Value) {}
+
+    fn append(&mut self, _track: usize, _text: &str) -> Bytes {
+        Bytes::new()
+    }
+
+    fn attach(&mut self, _members: &Map<String, Value>) -> Option<Bytes> {
+        None
+    }
+
+    fn refuse(&mut self, _text: &str, _hazard: Option<&'static str>) -> Vec<Bytes> {
+        Vec::new()
+    }
+
+    fn broken(&mut self, _message: &str) -> Vec<Bytes> {
+        Vec::new()
+    }
+
+    fn end(&mut self) -> Result<Vec<Bytes>, String> {
+        Err(Self::ERROR.to_owned())
+    }
+
+    fn declined(&self) -> bool {
+        false
+    }
+}
+
 #[cfg(test)]
 pub(super) mod testing {
     //! What a reader makes of a whole stream.

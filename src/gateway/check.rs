@@ -78,7 +78,8 @@ fn exchange(request: CheckRequest) -> Result<Exchange, BadBody> {
         }
         (None, Some(messages)) => {
             let body = json!({"model": "none", "messages": messages}).to_string();
-            Ok(Exchange::input(Request::parse(&CHAT, Bytes::from(body))?.segments()))
+            let request = Request::parse(&CHAT, Bytes::from(body))?;
+            Ok(Exchange::input(request.segments()).with_media(request.media().len()))
         }
         _ => Err(BadBody {
             param: Some("text".to_owned()),
@@ -92,5 +93,5 @@ fn bare(direction: Direction, text: String, context: Option<String>) -> Exchange
     let segment = Segment { pointer: "/text".to_owned(), ..Segment::bare(direction, text) };
     let context: Arc<[Segment]> =
         context.map(|text| Segment::bare(Direction::Input, text)).into_iter().collect();
-    Exchange { direction, segments: Arc::from([segment]), context, caller: None }
+    Exchange { direction, segments: Arc::from([segment]), context, caller: None, media: 0 }
 }

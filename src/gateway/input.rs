@@ -1,12 +1,25 @@
 //! The question: judged, then changed as the verdict says.
 
 use crate::{
-    guard::{Judged, redact::Pseudonyms},
+    dialect::{Request, media::Media},
+    guard::{Guard, Judged, redact::Pseudonyms},
     message::Exchange,
-    verdict::{Action, NoticeAt, Redaction},
+    verdict::{Action, MediaMode, NoticeAt, Redaction},
 };
 
 use super::{Turn, answer};
+
+/// What is to be judged of a request, and its media; where the policy takes these out they are gone from then on, so that
+/// no model is ever sent them.
+pub(super) fn question(request: &mut Request, guard: &Guard) -> (Exchange, Vec<Media>) {
+    let media = request.media();
+    // The words beside media are judged even where the media go: they are the client's.
+    let question = Exchange::input(request.segments()).with_media(media.len());
+    if guard.policy().media_in_force() == MediaMode::Strip {
+        request.strip(&media);
+    }
+    (question, media)
+}
 
 /// What the verdict on the question means for the answer.
 pub(super) struct Changes {
@@ -18,7 +31,7 @@ pub(super) struct Changes {
 
 impl Turn {
     pub(super) async fn judge_input(&self) -> Judged {
-        self.guard.judge(Exchange::input(self.request.segments()).by(self.caller.clone())).await
+        self.guard.judge(self.question.clone().by(self.caller.clone())).await
     }
 
     /// Applies an input verdict that lets the question through: redactions, guidance, notices.

@@ -27,8 +27,8 @@ pub const UNAVAILABLE: &str = "unavailable";
 pub const GENERAL: &str = "general";
 
 /// Replies beside those that are named after the hazards.
-const MORE_REPLIES: [&str; 8] =
-    ["jailbreak", "injection", "crisis", "secret", "personal-data", UNAVAILABLE, OUTPUT, GENERIC];
+const MORE_REPLIES: [&str; 9] =
+    ["jailbreak", "injection", "crisis", "secret", "personal-data", "media", UNAVAILABLE, OUTPUT, GENERIC];
 
 /// The notices.
 const NOTICES: [&str; 8] = [

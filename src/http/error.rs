@@ -170,6 +170,34 @@ pub(super) fn body_broken() -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, INVALID, None, "the request body broke off").rejected("malformed")
 }
 
+pub(super) fn unfit_mode(setting: &str, found: &str) -> ApiError {
+    let message = format!(
+        "Envoy's `{setting}` is {found}; expected FULL_DUPLEX_STREAMED, BUFFERED or STREAMED: what is not sent here \
+         can't be judged"
+    );
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, SERVER, Some("ext_proc_mode"), message)
+}
+
+pub(super) fn encoded_question() -> ApiError {
+    let message = "the request body has a `content-encoding`; send it without one, so that it can be judged";
+    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID, None, message).rejected("malformed")
+}
+
+pub(super) fn encoded_answer() -> ApiError {
+    let message = "the model's answer has a `content-encoding`, in which it can't be judged";
+    ApiError::new(StatusCode::BAD_GATEWAY, SERVER, Some("upstream_broken"), message)
+}
+
+pub(super) fn answered_too_early() -> ApiError {
+    let message = "the model answered before it had the whole question, so that nothing could be judged";
+    ApiError::new(StatusCode::BAD_GATEWAY, SERVER, Some("upstream_broken"), message)
+}
+
+pub(super) fn trailers_in_pieces() -> ApiError {
+    let message = "the request has trailers, which a streamed body can't end with; send it without them";
+    ApiError::new(StatusCode::BAD_REQUEST, INVALID, None, message).rejected("malformed")
+}
+
 pub(super) async fn no_route(uri: Uri) -> ApiError {
     let message = format!("no such route: `{}`; GET /openapi.json lists them", uri.path());
     ApiError::new(StatusCode::NOT_FOUND, INVALID, Some("unknown_url"), message)

@@ -102,7 +102,7 @@ where
         let (gateway, limit) = (Arc::clone(&self.gateway), self.body_bytes);
         async move {
             let (id, is_anthropic) =
-                (layers::request_id(&request), shape::is_anthropic(request.uri().path()));
+                (layers::request_id(request.headers()), shape::is_anthropic(request.uri().path()));
             let answered = guarded(&gateway, dialect, request, Arc::clone(&id), limit).await;
             let response = answered.unwrap_or_else(IntoResponse::into_response);
             Ok(if is_anthropic { shape::anthropic(response, &id).await } else { response })

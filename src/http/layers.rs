@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::Request,
-    http::{HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue},
     response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, StreamExt};
@@ -57,7 +57,7 @@ struct Arrival {
 /// around all routes and not around each, where a layer costs every request some ten allocations.
 pub(super) async fn record(state: State, routes: Routes, mut request: Request) -> Response {
     let started = Instant::now();
-    let id = request_id(&request);
+    let id = request_id(request.headers());
     request.extensions_mut().insert(Arrival { id: Arc::clone(&id), at: started, key: None });
     let surface = surface(request.uri().path());
     let is_anthropic = shape::is_anthropic(request.uri().path());
@@ -96,10 +96,10 @@ pub(super) async fn record(state: State, routes: Routes, mut request: Request) -
 }
 
 /// Counts a request for as long as it lives.
-struct InFlight(State);
+pub(super) struct InFlight(State);
 
 impl InFlight {
-    fn new(state: &State) -> Self {
+    pub(super) fn new(state: &State) -> Self {
         state.metrics.in_flight.inc();
         Self(Arc::clone(state))
     }
@@ -115,6 +115,8 @@ impl Drop for InFlight {
 fn surface(path: &str) -> &'static str {
     match path {
         "/v1/chat/completions" => "chat",
+        "/v1/completions" => "completions",
+        "/v1/embeddings" => "embeddings",
         "/v1/guard/check" => "check",
         "/v1/messages" => "messages",
         "/v1/messages/count_tokens" => "count_tokens",
@@ -134,8 +136,8 @@ fn surface(path: &str) -> &'static str {
 }
 
 /// The client's own id when it is short and plain, else a new one that sorts by time (UUIDv7, RFC 9562).
-pub(super) fn request_id(request: &Request) -> Arc<str> {
-    let sent = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let sent = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     match sent.filter(|id| !id.is_empty() && id.len() <= MAX_REQUEST_ID && !id.contains(' ')) {
         Some(id) => id.into(),
         None => {
@@ -170,8 +172,7 @@ async fn admit(
         }
         Access::Denied(found) => return Err(error::unauthorised(found)),
     }
-    // The gauge counts this request too.
-    if state.metrics.in_flight.get() > i64::try_from(state.limits.in_flight).unwrap_or(i64::MAX) {
+    if state.is_full() {
         return Err(error::overloaded());
     }
     let limit = state.limits.request_timeout;

@@ -7,7 +7,8 @@ use super::{Policy, Rule, condition::Facts};
 use crate::{
     message::{Direction, Segment},
     verdict::{
-        Action, Coverage, Failure, Finding, Hazard, Mode, NoticeAt, OnFailure, Redaction, RuleHit, Verdict,
+        Action, Coverage, Failure, Finding, Hazard, MediaMode, Mode, NoticeAt, OnFailure, Redaction, RuleHit,
+        Verdict,
     },
 };
 
@@ -16,6 +17,9 @@ pub const GUARD_UNAVAILABLE: &str = "guard-unavailable";
 
 /// The reply template of that rule.
 const UNAVAILABLE_REPLY: &str = "unavailable";
+
+/// The rule that stands in a verdict when the policy refuses images, audio and files or takes them out.
+pub const MEDIA: &str = "media";
 
 /// What is known about an exchange.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,8 @@ pub struct Evidence<'a> {
     pub findings: &'a [Finding],
     /// Which detectors did not judge.
     pub failures: &'a [Failure],
+    /// How many images, audio and files stand beside the texts.
+    pub media: usize,
 }
 
 impl Policy {
@@ -58,12 +64,19 @@ impl Policy {
             .map(|failure| (failure.clone(), self.on_failure(failure.detector)))
             .collect();
         if failures.iter().any(|(_, outcome)| *outcome == OnFailure::Closed) {
-            hits.push(self.unavailable());
+            hits.push(self.built_in(GUARD_UNAVAILABLE, Action::Refuse, UNAVAILABLE_REPLY));
+        }
+        match self.media {
+            _ if evidence.media == 0 => {}
+            MediaMode::Pass => {}
+            MediaMode::Refuse => hits.push(self.built_in(MEDIA, Action::Refuse, MEDIA)),
+            MediaMode::Strip => hits.push(self.built_in(MEDIA, Action::Redact, MEDIA)),
         }
         // Strongest first. Within an action someone in need comes before all else, since the first one chooses the words
-        // of the reply; then those that say what they are about; then the id decides, not the place in a file.
+        // of the reply; then those that say what they are about (texts before
+        // media); then the id decides, not the place in a file.
         let not_in_need = |hit: &RuleHit| hit.hazard != Some(Hazard::SuicideSelfHarm);
-        let unnamed = |hit: &RuleHit| hit.hazard.is_none() && hit.reply.is_none();
+        let unnamed = |hit: &RuleHit| hit.hazard.is_none() && hit.reply.is_none() || &*hit.rule == MEDIA;
         hits.sort_by(|a, b| {
             let by_action = b.action.cmp(&a.action).then(not_in_need(a).cmp(&not_in_need(b)));
             by_action.then(unnamed(a).cmp(&unnamed(b))).then_with(|| a.rule.cmp(&b.rule))
@@ -74,17 +87,20 @@ impl Policy {
         };
         let characters = evidence.segments.iter().map(|segment| segment.text.chars().count()).sum();
         let judged = if failures.is_empty() { characters } else { 0 };
+        let action = strongest(true);
+        let goes_on = self.media_in_force() == MediaMode::Pass && action != Action::Refuse;
+        let media = if goes_on { evidence.media } else { 0 };
         Verdict {
             direction: evidence.direction,
             policy: self.id.clone(),
             mode: self.mode,
-            action: strongest(true),
+            action,
             would: strongest(false),
             redactions: merge(redactions),
             hits,
             findings: evidence.findings.to_vec(),
             failures,
-            coverage: Coverage { characters, judged },
+            coverage: Coverage { characters, judged, media },
         }
     }
 
@@ -144,14 +160,14 @@ impl Policy {
         }
     }
 
-    fn unavailable(&self) -> RuleHit {
+    fn built_in(&self, rule: &str, action: Action, reply: &str) -> RuleHit {
         RuleHit {
-            rule: GUARD_UNAVAILABLE.into(),
-            action: Action::Refuse,
+            rule: rule.into(),
+            action,
             mode: self.mode,
             hazard: None,
             segments: Vec::new(),
-            reply: Some(UNAVAILABLE_REPLY.into()),
+            reply: Some(reply.into()),
             notice: None,
             notice_at: NoticeAt::default(),
             guidance: None,

@@ -52,6 +52,7 @@ fn judge(policy: &Policy, findings: &[Finding]) -> Verdict {
         key: None,
         findings,
         failures: &[],
+        media: 0,
     })
 }
 
@@ -122,6 +123,7 @@ fn a_failed_detector_closes_unless_the_policy_says_open() {
             key: None,
             findings: &[],
             failures: &failures,
+            media: 0,
         })
     };
     let closed = judge(&policy("rules: []"));
@@ -150,6 +152,7 @@ fn who_calls_decides_where_nothing_was_found() {
             key,
             findings: &[],
             failures: &[],
+            media: 0,
         };
         policy.judge(evidence).action
     };
@@ -405,4 +408,33 @@ fn names_are_shared_not_copied() {
     let policy = policy(CARDS);
     let verdict = judge(&policy, &[found("pii.credit_card", 0, 0..1, 1.0)]);
     assert!(Arc::ptr_eq(&verdict.hits[0].rule, &policy.rules()[0].id));
+}
+
+#[test]
+fn media_go_by_the_policy() {
+    let judge = |rules: &str| {
+        policy(&format!("{rules}\nrules: []")).judge(Evidence {
+            direction: Direction::Input,
+            segments: &[],
+            languages: &[],
+            key: None,
+            findings: &[],
+            failures: &[],
+            media: 2,
+        })
+    };
+    for (rules, action, would, passed) in [
+        ("", Action::Allow, Action::Allow, 2),
+        ("media: refuse", Action::Refuse, Action::Refuse, 0),
+        ("media: strip", Action::Redact, Action::Redact, 0),
+        ("media: refuse\nmode: shadow", Action::Allow, Action::Refuse, 2),
+    ] {
+        let verdict = judge(rules);
+        assert_eq!(
+            (verdict.action, verdict.would, verdict.coverage.media),
+            (action, would, passed),
+            "{rules}"
+        );
+        assert!(verdict.hits.iter().all(|hit| &*hit.rule == MEDIA));
+    }
 }

@@ -76,6 +76,8 @@ metrics! {
     detector_failures: IntCounterVec("demur_detector_failures_total", ["detector", "reason", "outcome"]);
     /// Characters that went on or were refused without having been judged by every detector, by place and reason.
     unjudged_chars: IntCounterVec("demur_unjudged_chars_total", ["place", "reason"]);
+    /// Images, audio, video and files that went on to the model although no detector reads them, by kind.
+    unjudged_media: IntCounterVec("demur_unjudged_media_total", ["kind"]);
     /// Streamed answers by how they ended (done, refused, broken or cancelled).
     streams: IntCounterVec("demur_streams_total", ["surface", "outcome"]);
     /// Answers in which the model itself declined.
@@ -92,6 +94,8 @@ metrics! {
     generation_queue: IntGauge("demur_generation_queue_length");
     /// Requests turned away, by reason (rate_limit, overload, auth, body_size, header_size, timeout or malformed).
     rejected: IntCounterVec("demur_rejected_total", ["reason"]);
+    /// Exchanges that Envoy carried, by outcome (judged, refused, passed, answer_passed, rejected, observed, broken or failed).
+    ext_proc_streams: IntCounterVec("demur_ext_proc_streams_total", ["outcome"]);
     /// Texts whose scores the guard model knew from before.
     guard_model_cached: IntCounter("demur_guard_model_cached_total");
     /// Tokens of each pass of the guard model.

@@ -109,9 +109,9 @@ impl Upstreams {
         self.0.iter().map(Upstream::name).collect()
     }
 
-    /// Whether any of them may be asked right now.
+    /// Whether any of them may be asked right now, or there are none to ask.
     pub fn is_ready(&self) -> bool {
-        self.0.iter().any(Upstream::is_ready)
+        self.0.is_empty() || self.0.iter().any(Upstream::is_ready)
     }
 
     /// Asks the upstreams that serve the model, in order, until one answers.

@@ -3,11 +3,15 @@
 
 mod bypass;
 mod chat;
+mod completions;
+mod embeddings;
 mod guards;
 mod harm;
 mod hostile;
 mod layer;
 mod life;
+mod media;
+mod messages;
 mod partners;
 mod stream;
 mod stream_broken;

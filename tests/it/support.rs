@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, State},
-    http::{StatusCode, header},
+    http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -93,7 +93,7 @@ impl Model {
     }
 }
 
-async fn answer(State(state): State<Arc<ModelState>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     state.asked.lock().unwrap().push((headers, body.clone()));
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let mut script = state.script.lock().unwrap().clone();
@@ -127,11 +127,16 @@ async fn answer(State(state): State<Arc<ModelState>>, headers: HeaderMap, body: 
         Script::Once(..) => unreachable!("a script waits for one signal"),
         Script::Hang => std::future::pending().await,
     };
+    let (whole, pieces): (fn(&str) -> Value, fn(&str) -> Vec<Bytes>) = match uri.path() {
+        "/v1/completions" => (text_completion, text_sse),
+        "/v1/messages" => (message, message_events),
+        _ => (completion, sse),
+    };
     if request["stream"] == true {
-        let pieces = sse(&text).into_iter().map(Ok::<_, std::convert::Infallible>);
+        let pieces = pieces(&text).into_iter().map(Ok::<_, std::convert::Infallible>);
         return events(Body::from_stream(stream::iter(pieces)));
     }
-    axum::Json(completion(&text)).into_response()
+    axum::Json(whole(&text)).into_response()
 }
 
 fn events(body: Body) -> Response {
@@ -139,6 +144,9 @@ fn events(body: Body) -> Response {
 }
 
 fn last_words(request: &Value) -> String {
+    if let Some(prompt) = request["prompt"].as_str() {
+        return prompt.to_owned();
+    }
     let last = request["messages"].as_array().and_then(|messages| messages.last());
     last.and_then(|message| message["content"].as_str()).unwrap_or_default().to_owned()
 }
@@ -184,6 +192,84 @@ pub(crate) fn words(text: &str) -> Bytes {
 /// The chunk that ends the first choice.
 pub(crate) fn finish(reason: &str) -> Bytes {
     chunk(0, json!({}), reason.into())
+}
+
+/// A whole legacy completion with this text.
+pub(crate) fn text_completion(text: &str) -> Value {
+    json!({
+        "id": "cmpl-scripted", "object": "text_completion", "created": 1, "model": "scripted",
+        "choices": [{"text": text, "index": 0, "logprobs": null, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
+    })
+}
+
+/// The same as a stream, a word at a time.
+pub(crate) fn text_sse(text: &str) -> Vec<Bytes> {
+    let chunk = |text: &str, finish: Value| {
+        let chunk = json!({"id": "cmpl-scripted", "object": "text_completion", "created": 1, "model": "scripted",
+            "choices": [{"text": text, "index": 0, "logprobs": null, "finish_reason": finish}]});
+        Bytes::from(format!("data: {chunk}\n\n"))
+    };
+    let mut pieces: Vec<Bytes> = text.split_inclusive(' ').map(|word| chunk(word, Value::Null)).collect();
+    pieces.push(chunk("", "stop".into()));
+    pieces.push(Bytes::from_static(b"data: [DONE]\n\n"));
+    pieces
+}
+
+/// A whole message of Anthropic's with this text.
+pub(crate) fn message(text: &str) -> Value {
+    json!({
+        "id": "msg_scripted", "type": "message", "role": "assistant", "model": "scripted",
+        "content": [{"type": "text", "text": text}], "stop_reason": "end_turn", "stop_sequence": null,
+        "usage": {"input_tokens": 3, "output_tokens": 4},
+    })
+}
+
+/// The same as a stream, a word at a time.
+pub(crate) fn message_events(text: &str) -> Vec<Bytes> {
+    let delta = |word| text_delta(0, word);
+    let mut events = vec![message_start(), block_start(0, json!({"type": "text", "text": ""}))];
+    events.extend(text.split_inclusive(' ').map(delta));
+    events.push(typed(&json!({"type": "content_block_stop", "index": 0})));
+    events.extend(message_end("end_turn"));
+    events
+}
+
+/// An event that names its type.
+pub(crate) fn typed(data: &Value) -> Bytes {
+    Bytes::from(format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap()))
+}
+
+/// The beginning of a message.
+pub(crate) fn message_start() -> Bytes {
+    let mut begun = message("");
+    begun["content"] = json!([]);
+    begun["stop_reason"] = Value::Null;
+    typed(&json!({"type": "message_start", "message": begun}))
+}
+
+/// The beginning of a block.
+pub(crate) fn block_start(index: usize, block: Value) -> Bytes {
+    typed(&json!({"type": "content_block_start", "index": index, "content_block": block}))
+}
+
+/// A piece of a block.
+pub(crate) fn block_delta(index: usize, delta: Value) -> Bytes {
+    typed(&json!({"type": "content_block_delta", "index": index, "delta": delta}))
+}
+
+/// A piece of a block of text.
+pub(crate) fn text_delta(index: usize, text: &str) -> Bytes {
+    block_delta(index, json!({"type": "text_delta", "text": text}))
+}
+
+/// The end of a message.
+pub(crate) fn message_end(reason: &str) -> [Bytes; 2] {
+    let delta = json!({"stop_reason": reason, "stop_sequence": null});
+    [
+        typed(&json!({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 4}})),
+        typed(&json!({"type": "message_stop"})),
+    ]
 }
 
 /// A gateway on free ports.
@@ -239,6 +325,11 @@ impl TestApp {
     /// Sends a chat body.
     pub(crate) async fn chat(&self, body: Value) -> Reply {
         Reply::of(self.post("/v1/chat/completions").json(&body)).await
+    }
+
+    /// Sends a body to this path.
+    pub(crate) async fn send(&self, path: &str, body: Value) -> Reply {
+        Reply::of(self.post(path).json(&body)).await
     }
 
     /// Sends whatever bytes.

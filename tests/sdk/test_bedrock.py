@@ -35,8 +35,8 @@ def test_harm_is_blocked_with_a_reply(bedrock):
 
 
 def test_a_card_is_masked_in_its_block(bedrock):
-    answer = apply(bedrock, "OUTPUT", {"text": {"text": "What is my card?", "qualifiers": ["query"]}}, CARD)
-    assert answer["outputs"] == [{"text": "What is my card?"}, {"text": "My card is [CREDIT_CARD]."}]
+    answer = apply(bedrock, "INPUT", "Please keep it.", {"text": {"text": CARD, "qualifiers": ["guard_content"]}})
+    assert answer["outputs"] == [{"text": "Please keep it."}, {"text": "My card is [CREDIT_CARD]."}]
     entity = answer["assessments"][0]["sensitiveInformationPolicy"]["piiEntities"][0]
     assert (entity["type"], entity["action"]) == ("CREDIT_DEBIT_CARD_NUMBER", "ANONYMIZED")
 

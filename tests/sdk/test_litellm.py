@@ -8,7 +8,7 @@ from pathlib import Path
 import openai
 import pytest
 import yaml
-from harness import DEADLINE, ROOT, Demur, Model, echo, get, until
+from harness import DEADLINE, ROOT, Demur, Model, echo, get, policy, until
 from openai import OpenAI
 
 LITELLM = Path(os.environ.get("LITELLM", ROOT / "target/litellm/venv/bin/litellm"))
@@ -101,8 +101,11 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def guard(model):
-    with Demur("--upstream", model.url) as demur:
+def guard(model, tmp_path_factory):
+    # The default masks cards in questions alone.
+    rules = "extends: default\nrules:\n  - {id: cards-in-answers, on: [output], when: pii.credit_card > 0, do: redact}\n"
+    file = policy(tmp_path_factory.mktemp("policy"), rules)
+    with Demur("--upstream", model.url, "--policy", file) as demur:
         yield demur
 
 

@@ -74,7 +74,13 @@ impl Row {
             return Exchange::output(vec![Segment::bare(Direction::Output, self.text)], context);
         }
         let segment = Segment { role, place: Place::of(role), ..Segment::bare(Direction::Input, self.text) };
-        Exchange { direction: Direction::Input, segments: Arc::from([segment]), context, caller: None }
+        Exchange {
+            direction: Direction::Input,
+            segments: Arc::from([segment]),
+            context,
+            caller: None,
+            media: 0,
+        }
     }
 }
 

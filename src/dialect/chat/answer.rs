@@ -2,24 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Lens, Refusal};
+use super::super::{Lens, Refusal, choices};
 use crate::message::{Place, Role};
 
-/// Members of an answer that hold no text of the model's, as OpenAI and those who follow it name them.
-const NO_TEXT: [&str; 10] = [
-    "id",
-    "object",
-    "created",
-    "model",
-    "choices",
-    "usage",
-    "system_fingerprint",
-    "service_tier",
-    "moderation",
-    "demur",
-];
-
-/// The same of a message or delta, and those that are looked at by name.
+/// Members of a message or delta that hold no text of the model's, and those that are looked at by name.
 const KNOWN: [&str; 9] = [
     "role",
     "content",
@@ -31,11 +17,6 @@ const KNOWN: [&str; 9] = [
     "audio",
     "annotations",
 ];
-
-/// Members beside the choices that are of none of the known kinds: what a client sees of them is judged.
-pub(super) fn unknown(answer: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    answer.as_object().into_iter().flatten().filter(|(key, _)| !NO_TEXT.contains(&key.as_str()))
-}
 
 /// Members of a message or delta of none of the known kinds.
 pub(super) fn unknown_of_message(message: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -64,37 +45,11 @@ pub(super) fn texts(answer: &Value, lens: &mut Lens) {
             lens.every_string(value, &format!("{at}/{key}"), Role::Assistant, Place::Other);
         }
         let said: String = ["content", "refusal"].iter().filter_map(|key| message[*key].as_str()).collect();
-        let spelled = spelled(&choice["logprobs"], &said);
+        let spelled = choices::spelled(&choice["logprobs"], &said);
         lens.text(&Value::String(spelled), format!("/choices/{i}/logprobs"), Role::Assistant, Place::Other);
     }
-    for (key, value) in unknown(answer) {
+    for (key, value) in choices::unknown(answer) {
         lens.every_string(value, &format!("/{key}"), Role::Assistant, Place::Other);
-    }
-}
-
-/// What token log-probabilities spell beside `said`: the tokens, unless they are those of the text, and the
-/// alternatives to each.
-pub(in super::super) fn spelled(logprobs: &Value, said: &str) -> String {
-    let (mut tokens, mut alternatives) = (String::new(), String::new());
-    let listed = ["content", "refusal"].iter().filter_map(|key| logprobs[*key].as_array()).flatten();
-    for token in listed {
-        let own = token["token"].as_str().unwrap_or_default();
-        tokens.push_str(own);
-        for other in token["top_logprobs"].as_array().into_iter().flatten() {
-            if let Some(other) = other["token"].as_str().filter(|other| *other != own) {
-                alternatives.push(' ');
-                alternatives.push_str(other.trim());
-            }
-        }
-    }
-    if tokens == said { alternatives.trim_start().to_owned() } else { tokens + &alternatives }
-}
-
-/// The token log-probabilities of a choice would still spell its old text, so they go.
-pub(super) fn forget_spelling(answer: &mut Value, pointer: &str) {
-    let choice = pointer.split('/').nth(2).and_then(|i| answer.pointer_mut(&format!("/choices/{i}")));
-    if let Some(logprobs) = choice.and_then(|choice| choice.get_mut("logprobs")) {
-        *logprobs = Value::Null;
     }
 }
 
@@ -114,29 +69,12 @@ pub(super) fn declined(answer: &Value) -> bool {
 
 /// HTTP 200, the text in `content` and in `refusal`, `finish_reason: "content_filter"` for each of the choices.
 pub(super) fn refusal(refusal: &Refusal<'_>) -> Value {
-    let Refusal { text, id, created, asked, instead, .. } = *refusal;
-    let said = |answer: &Value| answer["choices"].as_array().map(Vec::len);
-    let n = instead.and_then(said).unwrap_or(asked.n).max(1);
-    let choice = |index: usize| {
+    choices::refusal(refusal, ("chatcmpl", "chat.completion"), |index| {
         json!({
             "index": index,
-            "message": {"role": "assistant", "content": text, "refusal": text},
+            "message": {"role": "assistant", "content": refusal.text, "refusal": refusal.text},
             "logprobs": null,
             "finish_reason": "content_filter",
         })
-    };
-    let mut json = json!({
-        "id": format!("chatcmpl-{id}"),
-        "object": "chat.completion",
-        "created": created,
-        "model": asked.model,
-        "choices": (0..n).map(choice).collect::<Vec<_>>(),
-        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
-    });
-    for key in ["id", "created", "model", "usage"] {
-        if let Some(value) = instead.and_then(|answer| answer.get(key)).filter(|value| !value.is_null()) {
-            json[key] = value.clone();
-        }
-    }
-    json
+    })
 }

@@ -2,34 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::super::{
-    Asked, BadBody, Lens,
-    request::{flag, model, wants_moderation, wrong_type},
-    role,
-};
+use super::super::{Asked, BadBody, Lens, choices, request::wrong_type, role};
 use crate::message::{Place, Role};
 
-/// The most choices that one request may ask for (OpenAI's own limit).
-const MAX_CHOICES: u64 = 128;
-
 pub(super) fn read(body: &Value) -> Result<Asked, BadBody> {
-    let field = |name: &str| body.get(name).filter(|value| !value.is_null());
-    let model = model(body)?;
-    let stream = flag(field("stream"), "stream")?;
-    let include_usage = match field("stream_options") {
-        Some(options) => flag(options.get("include_usage"), "stream_options.include_usage")?,
-        None => false,
-    };
-    let n = match field("n") {
-        None => 1,
-        Some(n) => n
-            .as_u64()
-            .filter(|n| (1..=MAX_CHOICES).contains(n))
-            .ok_or_else(|| BadBody::at("n", format!("`n` must be a whole number from 1 to {MAX_CHOICES}")))?,
-    };
-    let wants_moderation = wants_moderation(body)?;
+    let asked = choices::read(body)?;
     check_messages(body.get("messages"))?;
-    Ok(Asked { model, stream, include_usage, n: usize::try_from(n).expect("at most 128"), wants_moderation })
+    Ok(asked)
 }
 
 /// Every text of the body that the model reads.

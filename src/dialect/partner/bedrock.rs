@@ -61,7 +61,11 @@ impl ApplyGuardrail {
         }
         let (segments, context) = (judged.finish().into(), context.finish().into());
         let guardrail = guardrail.rsplit('/').next().unwrap_or(guardrail).to_owned();
-        Ok(Self { guardrail, body, exchange: Exchange { direction, segments, context, caller: None } })
+        Ok(Self {
+            guardrail,
+            body,
+            exchange: Exchange { direction, segments, context, caller: None, media: 0 },
+        })
     }
 
     /// The texts of all blocks, in their order.
@@ -152,13 +156,13 @@ fn assessment(outcome: &Outcome) -> Value {
     }
     let (mut entities, mut regexes) = (Vec::new(), Vec::new());
     for (redaction, found) in outcome.redactions() {
-        match pii_entity(&redaction.signal) {
-            Some(kind) => {
-                entities.push(json!({"match": found, "type": kind, "action": "ANONYMIZED", "detected": true}))
-            }
-            None => regexes.push(
-                json!({"match": found, "name": redaction.signal, "action": "ANONYMIZED", "detected": true}),
-            ),
+        let mut entity = json!({"match": found, "action": "ANONYMIZED", "detected": true});
+        if let Some(kind) = pii_entity(&redaction.signal) {
+            entity["type"] = kind.into();
+            entities.push(entity);
+        } else {
+            entity["name"] = (*redaction.signal).into();
+            regexes.push(entity);
         }
     }
     if !entities.is_empty() || !regexes.is_empty() {

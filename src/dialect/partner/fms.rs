@@ -53,7 +53,7 @@ impl Detect {
         let exchange = |(i, text): (usize, &&str)| {
             let pointer = format!("/contents/{i}");
             let segment = Segment { pointer, ..Segment::bare(direction, *text) };
-            Exchange { direction, segments: [segment].into(), context: [].into(), caller: None }
+            Exchange { direction, segments: [segment].into(), context: [].into(), caller: None, media: 0 }
         };
         let exchanges = contents.iter().enumerate().map(exchange).collect();
         Ok(Self { exchanges, listing: Listing::ByText })

@@ -43,7 +43,7 @@ impl BasicGuardrail {
             messages => below(conversation(messages, &[])?, "/structured_messages"),
         };
         let exchange = match direction {
-            Direction::Input => Exchange::input(question(&body, &texts, spoken)),
+            Direction::Input => Exchange::input(question(&body, &texts, &spoken)),
             Direction::Output => Exchange::output(answer(&body, &texts), spoken.into()),
         };
         Ok(Self { body, exchange })
@@ -62,7 +62,7 @@ fn below(mut segments: Vec<Segment>, at: &str) -> Vec<Segment> {
 
 /// All texts of a request, each once: the plain ones with the roles that the messages tell, then what stands in the
 /// messages and the tool calls alone, then the tools.
-fn question(body: &Value, texts: &[&str], spoken: Vec<Segment>) -> Vec<Segment> {
+fn question(body: &Value, texts: &[&str], spoken: &[Segment]) -> Vec<Segment> {
     let mut by_text: HashMap<&str, VecDeque<usize>> = HashMap::new();
     for (i, segment) in spoken.iter().enumerate() {
         if matches!(segment.place, Place::Content | Place::ToolResult) {

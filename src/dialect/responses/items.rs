@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Lens, chat::spelled, lens::escape, role};
+use super::super::{Lens, choices::spelled, lens::escape, role};
 use crate::message::{Direction, Place, Role, Segment};
 
 /// Members whose string is no text: ids, enumerations, ciphers that only the vendor reads, and media.
