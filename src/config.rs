@@ -55,8 +55,8 @@ settings! {
     #[arg(long, env = "DEMUR_EXT_PROC_LISTEN", value_name = "ADDR", help_heading = "Listeners")]
     ext_proc_listen: SocketAddr;
 
-    /// One OpenAI-compatible base URL, such as http://127.0.0.1:8000/v1; without any upstream the model inside
-    /// answers as `demur-chat`
+    /// One base URL of a server that speaks OpenAI's API, such as http://127.0.0.1:8000/v1, or https://api.anthropic.com/v1;
+    /// without any upstream the model inside answers as `demur-chat`
     #[arg(long, env = "DEMUR_UPSTREAM", value_name = "URL", help_heading = "Upstreams")]
     upstream: String;
 

@@ -11,6 +11,7 @@ pub mod error;
 pub mod json;
 pub mod lens;
 pub mod media;
+pub mod messages;
 pub mod moderation;
 pub mod native;
 pub mod partner;
@@ -79,6 +80,9 @@ pub trait Dialect: Send + Sync {
     /// Takes out what would still spell the old text after the one at `pointer` was changed.
     fn changed(&self, _answer: &mut Value, _pointer: &str) {}
 
+    /// Takes out the signature over the text at `pointer`, of which something was taken out.
+    fn unsign(&self, _answer: &mut Value, _pointer: &str) {}
+
     /// Where the words of each choice stand that a person reads: notices go there.
     fn visible(&self, answer: &Value) -> Vec<String>;
 
@@ -101,8 +105,14 @@ pub trait Dialect: Send + Sync {
 }
 
 /// Every dialect.
-pub static ALL: &[&dyn Dialect] =
-    &[&chat::CHAT, &completions::COMPLETIONS, &responses::RESPONSES, &embeddings::EMBEDDINGS];
+pub static ALL: &[&dyn Dialect] = &[
+    &chat::CHAT,
+    &completions::COMPLETIONS,
+    &responses::RESPONSES,
+    &embeddings::EMBEDDINGS,
+    &messages::MESSAGES,
+    &messages::COUNT_TOKENS,
+];
 
 /// The dialect that is spoken at a path of the API, such as `/v1/chat/completions`.
 pub fn at(path: &str) -> Option<&'static dyn Dialect> {

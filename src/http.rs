@@ -9,12 +9,14 @@ mod ext_proc;
 pub mod keys;
 pub mod layer;
 mod layers;
+mod messages;
 mod models;
 mod moderations;
 mod ops;
 mod partners;
 mod responses;
 pub mod serve;
+mod shape;
 
 use std::{
     sync::{
@@ -115,6 +117,8 @@ pub fn traffic(state: &State) -> impl Answers {
 fn routes(state: &State) -> Router {
     let (guarded, api) = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(chat::completions))
+        .routes(routes!(messages::create))
+        .routes(routes!(messages::count_tokens))
         .routes(routes!(responses::create))
         .routes(routes!(completions::complete))
         .routes(routes!(embeddings::embed))

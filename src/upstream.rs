@@ -1,5 +1,5 @@
-//! Who answers: the model inside, or any OpenAI-compatible server. An upstream speaks the wire format of
-//! OpenAI's chat completions in bytes and does not know that it is guarded.
+//! Who answers: the model inside, or any server that speaks OpenAI's or Anthropic's API. An upstream speaks in bytes and
+//! does not know that it is guarded.
 
 mod breaker;
 mod config;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 pub use breaker::BreakerConfig;
-pub use config::{Secret, UpstreamConfig, UpstreamConfigError};
+pub use config::{Kind, Secret, UpstreamConfig, UpstreamConfigError};
 pub use router::{Upstream, Upstreams};
 pub use service::InProcess;
 

@@ -72,6 +72,14 @@ impl Answer {
         dialect.changed(json, pointer);
     }
 
+    /// Replaces the text of one segment by what is left of it. A text in which originals are put back keeps its
+    /// signature: they are taken out again when the client sends it back.
+    pub fn take_out(&mut self, pointer: &str, text: String) {
+        self.replace(pointer, text);
+        let dialect = self.dialect;
+        dialect.unsign(self.json_mut(), pointer);
+    }
+
     /// Changes the words of every choice that a person reads.
     pub fn map_visible(&mut self, change: impl Fn(&str) -> String) {
         for pointer in self.dialect.visible(self.json()) {

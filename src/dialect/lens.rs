@@ -1,6 +1,6 @@
 //! Looks at texts inside a JSON value and writes them back by JSON pointer (RFC 6901).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::media;
 use crate::message::{Direction, Place, Role, Segment};
@@ -202,11 +202,21 @@ fn names_below(value: &Value) -> String {
     names
 }
 
-/// Writes a text back to where a segment came from. The pointer comes from [`Lens`], so it exists.
+/// Writes a text back to where a segment came from. The pointer comes from [`Lens`], so it exists. An object or a list
+/// that was read as its JSON becomes what the new JSON says; what is no such JSON any more stands in it as a text.
 pub fn write(json: &mut Value, pointer: &str, text: String) {
-    if let Some(place) = json.pointer_mut(pointer) {
-        *place = Value::String(text);
-    }
+    let Some(place) = json.pointer_mut(pointer) else { return };
+    let read: Option<Value> = match place {
+        Value::Object(_) | Value::Array(_) => serde_json::from_str(&text).ok(),
+        _ => None,
+    };
+    *place = match (&*place, read) {
+        (Value::Object(_), Some(read @ Value::Object(_)))
+        | (Value::Array(_), Some(read @ Value::Array(_))) => read,
+        (Value::Object(_), _) => json!({"text": text}),
+        (Value::Array(_), _) => json!([text]),
+        _ => Value::String(text),
+    };
 }
 
 /// Makes the value at a pointer null (a list empty), where there is one.

@@ -45,6 +45,8 @@ pub struct Said {
     pub ends: Vec<usize>,
     /// Where token log-probabilities stand that would still spell a text of this event after it was changed.
     pub spelled: Vec<String>,
+    /// Signatures over texts: the track, and where the signature stands. It goes when something was taken out.
+    pub signed: Vec<(usize, String)>,
     /// Whether the stream ends with it, as it should.
     pub last: bool,
 }
@@ -60,6 +62,12 @@ pub trait Reader: Send {
 
     /// The texts met so far, in the order of [`Piece::track`].
     fn tracks(&self) -> &[Track];
+
+    /// The track that takes the notices behind an answer whose words are several texts; by default each visible text
+    /// takes them at its end.
+    fn closing(&self) -> Option<usize> {
+        None
+    }
 
     /// Takes note of an event that is shown to the client.
     fn shown(&mut self, json: &Value);

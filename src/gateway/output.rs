@@ -74,7 +74,7 @@ fn redact(answer: &mut Answer, output: &Judged) {
         let of_segment: Vec<&Redaction> =
             output.verdict.redactions.iter().filter(|r| r.segment == i).collect();
         if !of_segment.is_empty() {
-            answer.replace(&segment.pointer, mask(&segment.text, &of_segment));
+            answer.take_out(&segment.pointer, mask(&segment.text, &of_segment));
         }
     }
 }

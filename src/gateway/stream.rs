@@ -224,6 +224,7 @@ impl Flow {
             parts,
             ends: said.ends,
             spelled: said.spelled,
+            signed: said.signed,
             last: said.last,
             ours: Vec::new(),
         });

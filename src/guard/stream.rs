@@ -289,6 +289,11 @@ impl Windows {
         &self.texts[text].said
     }
 
+    /// Whether something was taken out of a text.
+    pub fn is_edited(&self, text: usize) -> bool {
+        !self.texts[text].edits.is_empty()
+    }
+
     /// Whether everything that came was judged.
     pub fn all_judged(&self) -> bool {
         self.texts.iter().all(|text| text.judged == text.text.len())

@@ -18,7 +18,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use http_body::Body as HttpBody;
 use tower::{BoxError, Layer, Service, ServiceExt};
 
-use super::{error::ApiError, layers, respond};
+use super::{error::ApiError, layers, respond, shape};
 use crate::{
     dialect::{self, Dialect},
     gateway::{Call, Gateway, Rules, Settings},
@@ -101,8 +101,11 @@ where
         };
         let (gateway, limit) = (Arc::clone(&self.gateway), self.body_bytes);
         async move {
-            let answered = guarded(&gateway, dialect, request, limit).await;
-            Ok(answered.unwrap_or_else(IntoResponse::into_response))
+            let (id, is_anthropic) =
+                (layers::request_id(request.headers()), shape::is_anthropic(request.uri().path()));
+            let answered = guarded(&gateway, dialect, request, Arc::clone(&id), limit).await;
+            let response = answered.unwrap_or_else(IntoResponse::into_response);
+            Ok(if is_anthropic { shape::anthropic(response, &id).await } else { response })
         }
         .boxed()
     }
@@ -112,10 +115,10 @@ async fn guarded(
     gateway: &Gateway,
     dialect: &'static dyn Dialect,
     request: Request,
+    id: Arc<str>,
     limit: usize,
 ) -> Result<Response, ApiError> {
     let arrived = Instant::now();
-    let id = layers::request_id(request.headers());
     let (parts, body) = request.into_parts();
     let body = layers::read(body, limit).await?;
     let call = Call { id, arrived, key: None, headers: parts.headers, body };

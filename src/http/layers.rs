@@ -23,6 +23,7 @@ use super::{
     State,
     error::{self, ApiError, Rejected},
     keys::Access,
+    shape,
 };
 use crate::{dialect::native, gateway::Call};
 
@@ -59,6 +60,7 @@ pub(super) async fn record(state: State, routes: Routes, mut request: Request) -
     let id = request_id(request.headers());
     request.extensions_mut().insert(Arrival { id: Arc::clone(&id), at: started, key: None });
     let surface = surface(request.uri().path());
+    let is_anthropic = shape::is_anthropic(request.uri().path());
     let in_flight = InFlight::new(&state);
     // A bug must not take the connection down: its other requests are not at fault.
     let answering = AssertUnwindSafe(admit(&state, &routes, surface, request)).catch_unwind();
@@ -66,6 +68,9 @@ pub(super) async fn record(state: State, routes: Routes, mut request: Request) -
         Ok(answered) => answered.into_response(),
         Err(_) => error::panicked(),
     };
+    if is_anthropic {
+        response = shape::anthropic(response, &id).await;
+    }
     let code = response.status().as_u16();
     let header = |name: &HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
     let verdict = header(&native::VERDICT).unwrap_or("none");
@@ -113,6 +118,8 @@ fn surface(path: &str) -> &'static str {
         "/v1/completions" => "completions",
         "/v1/embeddings" => "embeddings",
         "/v1/guard/check" => "check",
+        "/v1/messages" => "messages",
+        "/v1/messages/count_tokens" => "count_tokens",
         "/v1/models" => "models",
         "/v1/moderations" => "moderations",
         "/beta/litellm_basic_guardrail_api" => "litellm",

@@ -29,7 +29,17 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// One OpenAI-compatible server.
+/// Whose API a server speaks: how it wants its key, and what else it wants to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// OpenAI's, as most servers do.
+    Openai,
+    /// Anthropic's.
+    Anthropic,
+}
+
+/// One server that speaks OpenAI's or Anthropic's API.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamConfig {
@@ -37,6 +47,8 @@ pub struct UpstreamConfig {
     pub name: String,
     /// Its base URL, such as `https://api.example.com/v1`; paths like `/chat/completions` are put behind it.
     pub url: String,
+    /// Whose API it speaks. Default: Anthropic's for a host of theirs, else OpenAI's.
+    pub kind: Option<Kind>,
     /// The models it serves: names, or patterns in which `*` stands for any run of characters. Default: all.
     #[serde(default = "all_models")]
     pub models: Vec<String>,
@@ -48,7 +60,7 @@ pub struct UpstreamConfig {
     /// The share of requests among upstreams of the same priority. Default: 1.
     #[serde(default = "one")]
     pub weight: u32,
-    /// The key that is sent as `Authorization: Bearer`.
+    /// The key that is sent as `Authorization: Bearer`, or to Anthropic as `x-api-key`.
     pub key: Option<Secret>,
     /// The environment variable that holds the key.
     pub key_env: Option<String>,
@@ -148,6 +160,7 @@ impl UpstreamConfig {
         Self {
             name: "upstream".to_owned(),
             url: url.to_owned(),
+            kind: None,
             models: all_models(),
             rename: None,
             priority: 0,
@@ -164,6 +177,14 @@ impl UpstreamConfig {
             http2: false,
             ca_file: None,
         }
+    }
+
+    /// Whose API it speaks.
+    pub(super) fn kind(&self) -> Kind {
+        let url = url::Url::parse(&self.url).ok();
+        let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
+        let is_anthropic = host == "anthropic.com" || host.ends_with(".anthropic.com");
+        self.kind.unwrap_or(if is_anthropic { Kind::Anthropic } else { Kind::Openai })
     }
 
     /// The base URL, checked, without a slash at its end.
@@ -201,5 +222,20 @@ impl UpstreamConfig {
             source,
         })?;
         Ok(Some(Secret::new(text.trim())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_says_whose_api_it_is_unless_the_settings_do() {
+        let kind = |url: &str, kind| UpstreamConfig { kind, ..UpstreamConfig::single(url) }.kind();
+        assert_eq!(kind("https://api.anthropic.com/v1", None), Kind::Anthropic);
+        assert_eq!(kind("https://api.anthropic.com.example.org/v1", None), Kind::Openai);
+        assert_eq!(kind("http://127.0.0.1:8000/v1", None), Kind::Openai);
+        assert_eq!(kind("http://127.0.0.1:8000/v1", Some(Kind::Anthropic)), Kind::Anthropic);
+        assert_eq!(kind("https://api.anthropic.com/v1", Some(Kind::Openai)), Kind::Openai);
     }
 }

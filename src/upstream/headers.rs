@@ -5,6 +5,13 @@ use ::http::{HeaderMap, HeaderName, header};
 /// The id of a request.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// How Anthropic's API takes a key.
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The version of Anthropic's API, which a request must name: the one there is.
+pub(super) const ANTHROPIC_VERSION: (HeaderName, &str) =
+    (HeaderName::from_static("anthropic-version"), "2023-06-01");
+
 /// Headers that are about one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 7] = [
     header::CONNECTION,
@@ -25,7 +32,7 @@ const TO_US: [HeaderName; 9] = [
     header::COOKIE,
     header::ACCEPT_ENCODING,
     header::EXPECT,
-    HeaderName::from_static("x-api-key"),
+    API_KEY,
     HeaderName::from_static("api-key"),
     HeaderName::from_static("keep-alive"),
 ];

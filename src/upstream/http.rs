@@ -1,4 +1,4 @@
-//! An OpenAI-compatible server behind HTTP: one client with its pool of connections, attempts and time-outs.
+//! A server behind HTTP: one client with its pool of connections, attempts and time-outs.
 
 pub(super) mod answer;
 mod client;
@@ -10,12 +10,12 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use prometheus::IntGauge;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Ask, Reply, UpstreamError,
     breaker::Breaker,
-    config::{UpstreamConfig, UpstreamConfigError},
+    config::{Kind, Secret, UpstreamConfig, UpstreamConfigError},
     headers, retry,
 };
 use crate::telemetry::Metrics;
@@ -31,6 +31,8 @@ pub struct HttpUpstream {
     chat: (&'static str, Uri),
     /// Headers of our own: the key, and what the settings add.
     own: HeaderMap,
+    /// The same for what is Anthropic's own API.
+    own_anthropic: HeaderMap,
     client: client::Client,
     breaker: Breaker,
     breaker_open: IntGauge,
@@ -59,13 +61,15 @@ impl HttpUpstream {
             return Err(UpstreamConfigError::NoWeight(config.name));
         }
         let base = config.base()?;
-        let own = own_headers(&config)?;
+        let key = config.resolved_key()?;
+        let own = own_headers(&config, key.as_ref(), Kind::Openai)?;
+        let own_anthropic = own_headers(&config, key.as_ref(), Kind::Anthropic)?;
         let client = client::build(&config)?;
         let breaker = Breaker::new(config.breaker);
         let breaker_open = metrics.upstream_breaker_open.with_label_values(&[&config.name]);
         breaker_open.set(0);
         let chat = ("/chat/completions", uri(&base, "/chat/completions"));
-        Ok(Self { config, base, chat, own, client, breaker, breaker_open, metrics })
+        Ok(Self { config, base, chat, own, own_anthropic, client, breaker, breaker_open, metrics })
     }
 
     /// Its settings.
@@ -161,7 +165,14 @@ impl HttpUpstream {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        for (name, value) in &self.own {
+        let own = if self.is_anthropic(path) {
+            let version = HeaderValue::from_static(headers::ANTHROPIC_VERSION.1);
+            request.headers_mut().entry(headers::ANTHROPIC_VERSION.0).or_insert(version);
+            &self.own_anthropic
+        } else {
+            &self.own
+        };
+        for (name, value) in own {
             request.headers_mut().insert(name, value.clone());
         }
         let upstream = || self.config.name.clone();
@@ -190,6 +201,12 @@ impl HttpUpstream {
         }
     }
 
+    /// Whether a path is of Anthropic's own API. Chat completions are there for OpenAI's clients and take a key as those
+    /// send it.
+    fn is_anthropic(&self, path: &str) -> bool {
+        self.config.kind() == Kind::Anthropic && path != self.chat.0
+    }
+
     /// The models it says it serves, as OpenAI's model objects.
     ///
     /// # Errors
@@ -210,7 +227,10 @@ impl HttpUpstream {
         let mut list: Value =
             serde_json::from_slice(&body).map_err(|_| broken("a list of models that is not JSON"))?;
         match list["data"].take() {
-            Value::Array(models) => Ok(models),
+            Value::Array(models) if self.config.kind() == Kind::Openai => Ok(models),
+            Value::Array(models) => {
+                Ok(models.iter().map(|model| openai_model(model, &self.config.name)).collect())
+            }
             _ => Err(broken("a list of models without `data`")),
         }
     }
@@ -223,15 +243,27 @@ fn renamed(body: &Bytes, name: &str) -> Option<Bytes> {
     serde_json::to_vec(&json).ok().map(Bytes::from)
 }
 
-fn own_headers(config: &UpstreamConfig) -> Result<HeaderMap, UpstreamConfigError> {
+/// OpenAI's model object of one of Anthropic's.
+fn openai_model(model: &Value, owner: &str) -> Value {
+    json!({"id": model["id"], "object": "model", "created": 0, "owned_by": owner})
+}
+
+fn own_headers(
+    config: &UpstreamConfig,
+    key: Option<&Secret>,
+    kind: Kind,
+) -> Result<HeaderMap, UpstreamConfigError> {
     let mut own = HeaderMap::new();
     let wrong =
         |header: &str| UpstreamConfigError::Header { name: config.name.clone(), header: header.to_owned() };
-    if let Some(key) = config.resolved_key()? {
-        let mut value =
-            HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| wrong("authorization"))?;
+    if let Some(key) = key {
+        let (name, value) = match kind {
+            Kind::Openai => (header::AUTHORIZATION, format!("Bearer {}", key.expose())),
+            Kind::Anthropic => (headers::API_KEY, key.expose().to_owned()),
+        };
+        let mut value = HeaderValue::from_str(&value).map_err(|_| wrong(name.as_str()))?;
         value.set_sensitive(true);
-        own.insert(header::AUTHORIZATION, value);
+        own.insert(name, value);
     }
     for (name, value) in &config.headers {
         let parsed = HeaderName::try_from(name.as_str()).map_err(|_| wrong(name))?;

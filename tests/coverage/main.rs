@@ -8,8 +8,13 @@ mod table;
 use bytes::Bytes;
 use demur::{
     dialect::{
-        Answer, Asked, Dialect as Lens, Request, chat::CHAT as CHAT_LENS, completions::COMPLETIONS,
-        embeddings::EMBEDDINGS, responses::RESPONSES, sse,
+        Answer, Asked, Dialect as Lens, Request,
+        chat::CHAT as CHAT_LENS,
+        completions::COMPLETIONS,
+        embeddings::EMBEDDINGS,
+        messages::{COUNT_TOKENS, MESSAGES},
+        responses::RESPONSES,
+        sse,
     },
     message::{Direction, Role, Segment},
 };
@@ -41,6 +46,12 @@ macro_rules! dialect {
 }
 
 const CHAT: Dialect = dialect!(&CHAT_LENS, "chat");
+
+#[test]
+fn every_text_of_messages_is_judged_or_listed() {
+    dialect!(&MESSAGES, "messages").assert_covered();
+    dialect!(&COUNT_TOKENS, "count_tokens").assert_covered();
+}
 
 #[test]
 fn every_text_of_chat_completions_is_judged_or_listed() {

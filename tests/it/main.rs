@@ -11,6 +11,7 @@ mod hostile;
 mod layer;
 mod life;
 mod media;
+mod messages;
 mod operators;
 mod partners;
 mod stream;

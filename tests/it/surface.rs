@@ -78,6 +78,8 @@ async fn the_specification_lists_every_route() {
         "/v1/completions",
         "/v1/embeddings",
         "/v1/guard/check",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
         "/v1/models",
         "/v1/moderations",
         "/v1/responses",

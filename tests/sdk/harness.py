@@ -14,6 +14,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from anthropic import Anthropic
 from openai import OpenAI
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +70,9 @@ class Demur:
 
     def client(self, key="unused"):
         return OpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=DEADLINE)
+
+    def anthropic(self, key="unused"):
+        return Anthropic(base_url=f"http://{self.address}", api_key=key, max_retries=0, timeout=DEADLINE)
 
     def metrics(self):
         return get(f"{self.ops}/metrics").body
@@ -274,3 +278,48 @@ def echo(handler, body):
         send_event(handler, chunk({"content": word}))
     send_event(handler, chunk({}, "stop"))
     end_stream(handler)
+
+
+def message(*blocks, stop="end_turn"):
+    """A whole message in Anthropic's format."""
+    return {
+        "id": "msg_scripted", "type": "message", "role": "assistant", "model": "scripted", "content": list(blocks),
+        "stop_reason": stop, "stop_sequence": None, "usage": {"input_tokens": 3, "output_tokens": 4},
+    }
+
+
+def message_events(*blocks, stop="end_turn"):
+    """The same as a stream: texts and tools' inputs in pieces."""
+    yield {"type": "message_start", "message": {**message(), "stop_reason": None}}
+    for index, block in enumerate(blocks):
+        head, deltas = dict(block), []
+        match block["type"]:
+            case "text":
+                head["text"] = ""
+                deltas = [{"type": "text_delta", "text": word} for word in re.findall(r"\S+\s*", block["text"])]
+            case "thinking":
+                head |= {"thinking": "", "signature": ""}
+                deltas = [{"type": "thinking_delta", "thinking": word} for word in re.findall(r"\S+\s*", block["thinking"])]
+                deltas.append({"type": "signature_delta", "signature": block["signature"]})
+            case "tool_use":
+                head["input"] = {}
+                text = json.dumps(block["input"])
+                deltas = [{"type": "input_json_delta", "partial_json": text[i : i + 5]} for i in range(0, len(text), 5)]
+        yield {"type": "content_block_start", "index": index, "content_block": head}
+        yield {"type": "ping"}
+        for delta in deltas:
+            yield {"type": "content_block_delta", "index": index, "delta": delta}
+        yield {"type": "content_block_stop", "index": index}
+    yield {"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": None}, "usage": {"output_tokens": 4}}
+    yield {"type": "message_stop"}
+
+
+def say_message(handler, body, *blocks, stop="end_turn"):
+    """Answers in Anthropic's format, streamed when a stream is asked for."""
+    if not body.get("stream"):
+        return say_json(handler, message(*blocks, stop=stop))
+    begin_stream(handler)
+    for event in message_events(*blocks, stop=stop):
+        piece = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+    handler.wfile.write(b"0\r\n\r\n")

@@ -30,6 +30,7 @@ pub(super) struct Queued {
     /// Tracks that must be over before it is shown.
     pub(super) ends: Vec<usize>,
     pub(super) spelled: Vec<String>,
+    pub(super) signed: Vec<(usize, String)>,
     /// Whether the stream ends with it.
     pub(super) last: bool,
     /// Events of our own behind it.
@@ -40,7 +41,16 @@ impl Queued {
     /// The end of a stream that the upstream left out.
     pub(super) fn ours(ours: Vec<Bytes>) -> Self {
         let event = Event { raw: Bytes::new(), name: String::new(), data: None };
-        Self { event, json: None, parts: Vec::new(), ends: Vec::new(), spelled: Vec::new(), last: true, ours }
+        Self {
+            event,
+            json: None,
+            parts: Vec::new(),
+            ends: Vec::new(),
+            spelled: Vec::new(),
+            signed: Vec::new(),
+            last: true,
+            ours,
+        }
     }
 }
 

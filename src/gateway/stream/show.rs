@@ -44,6 +44,14 @@ impl Flow {
                 lens::write(json, &part.pointer, new.to_owned());
             }
         }
+        for (track, pointer) in &queued.signed {
+            if self.windows.is_edited(self.queue.text(*track))
+                && let Some(json) = &mut queued.json
+            {
+                changed = true;
+                lens::write(json, pointer, String::new());
+            }
+        }
         if queued.last {
             self.finish("done");
             shown.extend(self.attached());

@@ -13,7 +13,7 @@ use crate::{
 
 /// Something that is taken out.
 #[derive(Clone, Debug)]
-struct Edit {
+pub(super) struct Edit {
     range: Range<usize>,
     signal: Arc<str>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Text {
     /// Since when there is something that waits to be judged.
     pub(super) since: Option<Instant>,
     pub(super) ended: bool,
-    edits: Vec<Edit>,
+    pub(super) edits: Vec<Edit>,
     pub(super) restorer: Restorer,
     /// What the client has of it.
     pub(super) said: String,
