@@ -18,7 +18,7 @@ use super::{
 pub(super) const MAX_CHOICES: usize = 128;
 
 /// Members of an answer that hold no text of the model's, as OpenAI and those who follow it name them.
-const NO_TEXT: [&str; 10] = [
+const NO_TEXT: [&str; 11] = [
     "id",
     "object",
     "created",
@@ -27,6 +27,8 @@ const NO_TEXT: [&str; 10] = [
     "usage",
     "system_fingerprint",
     "service_tier",
+    // Random letters that even out the length of events.
+    "obfuscation",
     "moderation",
     "demur",
 ];

@@ -43,14 +43,18 @@ impl Lens {
     /// Takes message content: a string, or an array of parts with `text` (or `refusal`). Of media the words beside them
     /// are taken, of other parts every string.
     pub fn content(&mut self, content: &Value, pointer: &str, role: Role, place: Place) {
-        let Value::Array(parts) = content else { return self.text(content, pointer.to_owned(), role, place) };
+        // What is unknown is nobody's words; but a tool's result is one in all its parts.
+        let other = if place == Place::Content { Place::Other } else { place };
+        let parts = match content {
+            Value::Array(parts) => parts,
+            Value::String(text) => return self.push(text, pointer.to_owned(), role, place),
+            unknown => return self.every_string(unknown, pointer, role, other),
+        };
         for (i, part) in parts.iter().enumerate() {
             let at = format!("{pointer}/{i}");
             self.text(part, at.clone(), role, place);
             self.member(part, "text", &at, role, place);
             self.member(part, "refusal", &at, role, Place::Refusal);
-            // A tool's result is one in all its parts; but what is unknown is nobody's words.
-            let other = if place == Place::Content { Place::Other } else { place };
             if media::Kind::of(part).is_some() {
                 for (below, text) in media::words(part).filter(|(below, _)| !is_text(below)) {
                     self.push(text, format!("{at}{below}"), role, other);
@@ -58,7 +62,8 @@ impl Lens {
                 continue;
             }
             for (key, value) in part.as_object().into_iter().flatten() {
-                if !["type", "text", "refusal"].contains(&key.as_str()) {
+                let known = key == "type" || value.is_string() && is_text(&format!("/{key}"));
+                if !known {
                     self.every_string(value, &format!("{at}/{}", escape(key)), role, other);
                 }
             }
@@ -91,6 +96,14 @@ impl Lens {
         }
     }
 
+    /// Takes everything that is written below a value: its strings, and the names of its members, which a model reads
+    /// in a schema as well.
+    pub fn everything(&mut self, value: &Value, pointer: &str, role: Role, place: Place) {
+        self.every_string(value, pointer, role, place);
+        // RFC 6901's element that does not exist: names can be refused, not taken out.
+        self.push(&names_below(value), format!("{pointer}/-"), role, place);
+    }
+
     /// What was gathered.
     pub fn finish(self) -> Vec<Segment> {
         self.segments
@@ -98,8 +111,8 @@ impl Lens {
 }
 
 /// Whether it is one of the members of a part that are looked at by name.
-fn is_text(below: &str) -> bool {
-    ["/text", "/refusal"].contains(&below)
+fn is_text(at: &str) -> bool {
+    ["/text", "/refusal"].contains(&at)
 }
 
 /// Every string below a value with its pointer from there, in order; the empty ones are left out.
@@ -120,6 +133,68 @@ pub(super) fn every_string_below(value: &Value) -> Vec<(String, &str)> {
         }
     }
     found
+}
+
+/// The words of JSON Schema (draft 2020-12) and of OpenAI's tools that stand around names of people's own.
+const SCHEMA_WORDS: [&str; 36] = [
+    "$defs",
+    "$ref",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "default",
+    "definitions",
+    "description",
+    "enum",
+    "examples",
+    "format",
+    "function",
+    "input_schema",
+    "items",
+    "json_schema",
+    "maxItems",
+    "maxLength",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "multipleOf",
+    "name",
+    "not",
+    "nullable",
+    "oneOf",
+    "parameters",
+    "pattern",
+    "properties",
+    "required",
+    "schema",
+    "strict",
+    "title",
+    "type",
+    "uniqueItems",
+];
+
+/// The names of all members below a value that somebody chose, with a blank between them.
+pub(super) fn names_below(value: &Value) -> String {
+    let mut names = String::new();
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(members) => {
+                for (name, value) in members {
+                    if !SCHEMA_WORDS.contains(&name.as_str()) {
+                        names.extend(Some(" ").filter(|_| !names.is_empty()));
+                        names.push_str(name);
+                    }
+                    open.push(value);
+                }
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 /// Writes a text back to where a segment came from. The pointer comes from [`Lens`], so it exists. An object or a list

@@ -7,8 +7,6 @@ mod request;
 mod shown;
 mod stream;
 #[cfg(test)]
-mod stream_tests;
-#[cfg(test)]
 mod tests;
 
 use bytes::Bytes;

@@ -55,13 +55,19 @@ impl Events {
         Some(event_of(self.held.split_to(end).freeze()))
     }
 
-    /// What is left at the end of the body: an event without a blank line behind it, which clients don't look at.
+    /// What is left at the end of the body: an event without a blank line behind it, which clients would not look at. It
+    /// gets one.
     ///
     /// # Errors
     /// It is not UTF-8.
     pub fn finish(self) -> Option<Result<Event, String>> {
-        let rest = self.held.freeze();
-        if rest.iter().all(u8::is_ascii_whitespace) { None } else { Some(event_of(rest)) }
+        let mut rest = self.held;
+        if rest.iter().all(u8::is_ascii_whitespace) {
+            return None;
+        }
+        let ends = if rest.ends_with(b"\n") { "\n" } else { "\n\n" };
+        rest.extend_from_slice(ends.as_bytes());
+        Some(event_of(rest.freeze()))
     }
 }
 
@@ -149,7 +155,11 @@ mod tests {
 
     #[test]
     fn an_event_without_its_blank_line_is_what_is_left() {
-        assert_eq!(all(&[b"data: a\n\ndata: b"]).len(), 2);
+        for end in ["", "\n"] {
+            let events = all(&[b"data: a\n\ndata: b", end.as_bytes()]);
+            assert_eq!(events[1].raw, "data: b\n\n");
+            assert_eq!(events.len(), 2);
+        }
         assert!(all(&[b"data: a\n\n\n"]).len() == 1);
     }
 

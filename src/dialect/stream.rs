@@ -152,13 +152,13 @@ impl Reader for NoStream {
 }
 
 #[cfg(test)]
-pub(super) mod testing {
+pub(in crate::dialect) mod testing {
     //! What a reader makes of a whole stream.
 
     use super::{super::sse::Events, *};
 
     /// The texts of a stream by their pointers, in the order in which they began.
-    pub(in super::super) fn follow(
+    pub(in crate::dialect) fn follow(
         reader: &mut dyn Reader,
         body: &[Bytes],
     ) -> Result<Vec<(String, String)>, String> {
@@ -177,7 +177,8 @@ pub(super) mod testing {
                     text.push_str(&piece.text);
                 }
                 let found = json.as_ref().and_then(|json| json.pointer(&piece.pointer));
-                assert!(found.is_some(), "{} is in {json:?}", piece.pointer);
+                // Names of members stand nowhere to be written.
+                assert!(found.is_some() || piece.pointer.ends_with("/-"), "{} is in {json:?}", piece.pointer);
             }
             Ok(())
         };

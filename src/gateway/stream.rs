@@ -1,26 +1,26 @@
 //! A streamed answer on its way to the client: read event by event, judged window by window, shown as far as it is
 //! cleared. What a client is shown went through here; when it leaves, everything behind it is dropped.
 
+mod follow;
 mod queue;
+mod show;
 
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde_json::{Map, Value};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
+use serde_json::Value;
 
-use super::{Answer, AnswerBody, Gateway, Turn, answer, input::Changes};
+use super::{Gateway, Turn, input::Changes};
 use crate::{
     detect::Task,
     dialect::{
-        lens, moderation, native, sse,
+        sse,
         stream::{Piece, Reader},
     },
     guard::{
         Judged,
         redact::{Pseudonyms, Syntax},
-        reply::{BLANK_LINE, place_notice},
         stream::{Window, Windows},
     },
     message::{Exchange, Place, Segment},
@@ -317,126 +317,6 @@ impl Flow {
         shown
     }
 
-    fn show(&mut self, mut queued: Queued, shown: &mut Vec<Bytes>) {
-        let parts = std::mem::take(&mut queued.parts);
-        let mut new: Vec<String> =
-            parts.iter().map(|part| if part.again { String::new() } else { self.show_part(part) }).collect();
-        let ends = if queued.last { (0..self.queue.tracks()).collect() } else { queued.ends };
-        for track in ends {
-            let text = self.queue.text(track);
-            let Some(more) = self.end_of(track) else { continue };
-            // Behind what this event says of the text, and before its end.
-            match parts.iter().rposition(|part| part.text == text && !part.again) {
-                Some(i) => new[i].push_str(&more),
-                None => shown.push(self.reader.append(track, &more)),
-            }
-        }
-        let mut changed = false;
-        for (part, new) in parts.iter().zip(new) {
-            let text = self.windows.text(part.text);
-            let (old, new) = if part.again {
-                (text, self.windows.said(part.text))
-            } else {
-                (&text[part.from..part.to], &*new)
-            };
-            if new != old
-                && let Some(json) = &mut queued.json
-            {
-                changed = true;
-                lens::write(json, &part.pointer, new.to_owned());
-            }
-        }
-        for (track, pointer) in &queued.signed {
-            if self.windows.is_edited(self.queue.text(*track))
-                && let Some(json) = &mut queued.json
-            {
-                changed = true;
-                lens::write(json, pointer, String::new());
-            }
-        }
-        if queued.last {
-            self.finish("done");
-            shown.extend(self.attached());
-        }
-        if let Some(json) = &mut queued.json {
-            if changed {
-                queued.spelled.iter().for_each(|pointer| lens::forget(json, pointer));
-            }
-            if self.reader.fit(json) || changed {
-                queued.event.raw = sse::named(&queued.event.name, &json.to_string());
-            }
-            self.reader.shown(json);
-        }
-        // A comment keeps the connection alive.
-        self.begun |= queued.event.data.is_none();
-        shown.extend(Some(queued.event.raw).filter(|raw| !raw.is_empty()));
-        shown.extend(queued.ours);
-    }
-
-    /// A part as it is shown, with the notice that stands before the first words.
-    fn show_part(&mut self, part: &Part) -> String {
-        let new = self.windows.show(part.text, part.to);
-        self.begun |= !new.is_empty();
-        if new.is_empty() || !self.queue.is_first_words(part.text) {
-            return new;
-        }
-        let before = self.notices.iter().filter(|(_, at)| *at == NoticeAt::Before);
-        let with =
-            before.fold(new.clone(), |text, (notice, _)| place_notice(&text, notice, NoticeAt::Before));
-        self.windows.add_before(part.text, &with[..with.len() - new.len()]);
-        with
-    }
-
-    /// What is still to be said of a text that ends now: what was held of an original, and notices.
-    fn end_of(&mut self, track: usize) -> Option<String> {
-        if !self.queue.end(track) {
-            return None;
-        }
-        let text = self.queue.text(track);
-        let mut more = self.windows.rest(text);
-        let closes = match self.reader.closing() {
-            Some(closing) => closing == track,
-            None => self.reader.tracks()[track].visible && !self.windows.said(text).is_empty(),
-        };
-        if closes {
-            let notices = self.notices_after();
-            for notice in notices {
-                more.push_str(BLANK_LINE);
-                more.push_str(&notice);
-            }
-        }
-        self.windows.add(text, &more);
-        Some(more).filter(|more| !more.is_empty())
-    }
-
-    /// Notices that stand behind the answer; what its own verdict asks for comes too late to stand before it.
-    fn notices_after(&self) -> Vec<String> {
-        let of_answer = self
-            .output
-            .as_ref()
-            .map(|output| answer::notices(output, &self.turn.replies, self.turn.region.as_deref()));
-        let known = |notice: &String| self.notices.iter().any(|(known, _)| known == notice);
-        let after =
-            self.notices.iter().filter(|(_, at)| *at == NoticeAt::After).map(|(notice, _)| notice.clone());
-        let new = of_answer.into_iter().flatten().map(|(notice, _)| notice).filter(|notice| !known(notice));
-        after.chain(new).collect()
-    }
-
-    /// The members of Demur's own that go along with the end.
-    fn attached(&mut self) -> Option<Bytes> {
-        let mut members = Map::new();
-        if self.turn.request.asked().wants_moderation {
-            let block =
-                moderation::block(&self.input.verdict, self.output.as_ref().map(|judged| &judged.verdict));
-            members.insert("moderation".to_owned(), block);
-        }
-        if self.settings.verdict_in_body {
-            let block = answer::verdict_block(&self.input, self.output.as_ref());
-            members.insert("demur".to_owned(), block);
-        }
-        if members.is_empty() { None } else { self.reader.attach(&members) }
-    }
-
     /// Takes note of how the stream ended.
     fn finish(&mut self, outcome: &'static str) {
         if self.outcome.replace(outcome).is_some() {
@@ -485,53 +365,4 @@ fn placed(mut verdict: Verdict, windows: &[Window]) -> Verdict {
         hit.segments.iter_mut().for_each(|segment| moved(segment, None));
     }
     verdict
-}
-
-impl Gateway {
-    /// Follows a stream. The answer begins with the first words, so that its headers tell what is known by then.
-    ///
-    /// # Errors
-    /// The upstream's answer broke before anything of it was shown.
-    pub(super) async fn follow(
-        &self,
-        mut flow: Flow,
-        mut headers: HeaderMap,
-    ) -> Result<Answer, UpstreamError> {
-        let asked = Instant::now();
-        let mut first = Vec::new();
-        while let Some(events) = flow.next().await.inspect_err(|_| flow.outcome = Some("broken"))? {
-            first.extend(events);
-            if flow.begun || flow.outcome.is_some() {
-                break;
-            }
-        }
-        flow.turn.waited += asked.elapsed();
-        let verdicts: Vec<&Verdict> =
-            std::iter::once(&flow.input).chain(&flow.output).map(|judged| &judged.verdict).collect();
-        let took = flow.input.took + flow.output.as_ref().map(|judged| judged.took).unwrap_or_default();
-        headers.extend(native::headers(&verdicts, took));
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(sse::CONTENT_TYPE));
-        self.observe(&flow.turn);
-        let body = stream::iter(first).chain(rest(flow)).boxed();
-        Ok(Answer { status: StatusCode::OK, headers, body: AnswerBody::Live(body) })
-    }
-}
-
-/// The events that are still to come. A stream that breaks off ends in its format's own way.
-fn rest(flow: Flow) -> BoxStream<'static, Bytes> {
-    let batches = stream::unfold(flow, |mut flow| async move {
-        match flow.next().await {
-            Ok(events) => events.map(|events| (events, flow)),
-            Err(_) if flow.outcome.is_some() => None,
-            Err(error) => {
-                flow.source = None;
-                flow.judging = None;
-                flow.queue.clear();
-                flow.finish("broken");
-                let events = flow.reader.broken(&error.to_string());
-                Some((events, flow))
-            }
-        }
-    });
-    batches.flat_map(stream::iter).boxed()
 }

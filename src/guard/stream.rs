@@ -12,6 +12,7 @@
 mod settle;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::{
     ops::Range,
@@ -19,9 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use unicode_segmentation::UnicodeSegmentation;
-
-use super::redact::{Restorer, masked};
+use self::text::Text;
+use super::redact::Restorer;
 use crate::{
     message::{Direction, Place, Role, Segment},
     policy::{
@@ -43,8 +43,9 @@ pub const OVERLAP: usize = 300;
 const LONGEST: usize = 1024;
 /// How long words wait for a window to fill.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// The same when the guard is busy.
-const MOST_PATIENCE: Duration = Duration::from_secs(1);
+/// The same when the guard is busy. With the time of a judgement, and room for it to double, still within the guard's
+/// deadline.
+const MOST_PATIENCE: Duration = Duration::from_millis(1400);
 /// How many times its last judgement's time a window waits: a guard that is busy is asked less often.
 const EASE: u32 = 4;
 
@@ -117,31 +118,6 @@ pub struct Seen {
     pub judged: usize,
 }
 
-/// Something that is taken out.
-#[derive(Clone, Debug)]
-struct Edit {
-    range: Range<usize>,
-    signal: Arc<str>,
-}
-
-/// One text of the answer.
-struct Text {
-    place: Place,
-    pointer: String,
-    text: String,
-    /// Bytes that were judged, and bytes that may be shown.
-    judged: usize,
-    cleared: usize,
-    shown: usize,
-    /// Since when there is something that waits to be judged.
-    since: Option<Instant>,
-    ended: bool,
-    edits: Vec<Edit>,
-    restorer: Restorer,
-    /// What the client has of it.
-    said: String,
-}
-
 /// The windows over all texts of an answer.
 pub struct Windows {
     shape: Shape,
@@ -168,19 +144,7 @@ impl Windows {
 
     /// Begins a text, and gives its number.
     pub fn open(&mut self, place: Place, pointer: &str, restorer: Restorer) -> usize {
-        self.texts.push(Text {
-            place,
-            pointer: pointer.to_owned(),
-            text: String::new(),
-            judged: 0,
-            cleared: 0,
-            shown: 0,
-            since: None,
-            ended: false,
-            edits: Vec::new(),
-            restorer,
-            said: String::new(),
-        });
+        self.texts.push(Text::new(place, pointer, restorer));
         self.texts.len() - 1
     }
 
@@ -327,7 +291,7 @@ impl Windows {
 
     /// Whether something was taken out of a text.
     pub fn is_edited(&self, text: usize) -> bool {
-        !self.texts[text].edits.is_empty()
+        self.texts[text].is_edited()
     }
 
     /// Whether everything that came was judged.
@@ -352,115 +316,5 @@ impl Windows {
             characters: seen.characters + count(&text.text),
             judged: seen.judged + count(&text.text[..text.judged]),
         })
-    }
-}
-
-impl Text {
-    /// Where the next window ends: at the last end of a sentence when that makes half a window, else behind the last
-    /// whole word.
-    fn border(&self, target: usize) -> usize {
-        let fresh = &self.text[self.judged..];
-        let sentence = fresh.rfind(['.', '!', '?', '\n', '。', '！', '？']).map(|at| at + 1);
-        if let Some(end) = sentence.filter(|&end| {
-            let half = end >= target / 2;
-            // A point within a number or a name ends nothing.
-            half && fresh.is_char_boundary(end) && fresh[end..].starts_with(char::is_whitespace)
-        }) {
-            return self.judged + end;
-        }
-        // The last word may not be whole yet.
-        let last = fresh.split_word_bound_indices().next_back();
-        match last {
-            Some((_, word)) if word.chars().all(char::is_whitespace) => self.text.len(),
-            // A word without end is cut all the same.
-            Some((at, word)) if word.len() <= target.max(FIRST * 2) => self.judged + at,
-            _ => self.text.len(),
-        }
-    }
-
-    /// Where the next window begins: some text before what is new, never within something that is taken out.
-    fn start(&self, overlap: usize) -> usize {
-        if self.text.len() <= WHOLE {
-            return 0;
-        }
-        let start = self.judged.saturating_sub(overlap).min(self.cleared);
-        let start = self
-            .edits
-            .iter()
-            .filter(|edit| edit.range.contains(&start))
-            .map(|edit| edit.range.start)
-            .min()
-            .unwrap_or(start);
-        let start = self.text.floor_char_boundary(start);
-        // Behind a blank, when one is near: half a word reads as another one.
-        let from = self.text.floor_char_boundary(start.saturating_sub(FIRST * 2));
-        self.text[from..start]
-            .rfind(char::is_whitespace)
-            .map_or(start, |at| self.text.ceil_char_boundary(from + at + 1))
-    }
-
-    fn take_out(&mut self, offset: usize, redaction: &Redaction) {
-        let range = self.text.floor_char_boundary(offset + redaction.span.start)
-            ..self.text.ceil_char_boundary(offset + redaction.span.end);
-        // What was shown can't be taken back.
-        let mut range = range.start.max(self.shown)..range.end;
-        if range.is_empty() {
-            return;
-        }
-        let mut signal = Arc::clone(&redaction.signal);
-        let mut longest = range.len();
-        self.edits.retain(|edit| {
-            let apart = edit.range.end <= range.start || range.end <= edit.range.start;
-            if !apart {
-                if edit.range.len() > longest {
-                    longest = edit.range.len();
-                    signal = Arc::clone(&edit.signal);
-                }
-                range = range.start.min(edit.range.start)..range.end.max(edit.range.end);
-            }
-            apart
-        });
-        let at = self.edits.partition_point(|edit| edit.range.start < range.start);
-        self.edits.insert(at, Edit { range, signal });
-    }
-
-    /// Says how far the text may be shown, now that it was judged up to `judged`.
-    fn clear(&mut self, shape: Shape) {
-        if shape.mode == StreamMode::Audit {
-            return;
-        }
-        let all = self.ended && self.judged == self.text.len();
-        let mut cleared = self.judged;
-        if shape.redacts && !all {
-            let tail = self.text.floor_char_boundary(self.judged.saturating_sub(shape.tail));
-            cleared = settle::settled(&self.text[..self.judged]).min(tail);
-        }
-        if let Some(edit) =
-            self.edits.iter().find(|edit| edit.range.start < cleared && cleared < edit.range.end)
-        {
-            cleared = edit.range.start;
-        }
-        self.cleared = self.cleared.max(cleared);
-    }
-
-    fn show(&mut self, to: usize) -> String {
-        let mut out = String::new();
-        let to = to.min(self.text.len());
-        for edit in &self.edits {
-            if edit.range.end <= self.shown || edit.range.start >= to {
-                continue;
-            }
-            if edit.range.start >= self.shown {
-                out += &self.restorer.push(&self.text[self.shown..edit.range.start]);
-                out += &self.restorer.finish();
-                out += &masked(&edit.signal);
-            }
-            self.shown = edit.range.end.min(to);
-        }
-        if self.shown < to {
-            out += &self.restorer.push(&self.text[self.shown..to]);
-            self.shown = to;
-        }
-        out
     }
 }

@@ -10,7 +10,10 @@ use demur::{
     dialect::{
         Answer, Asked, Dialect as Lens, Request,
         chat::CHAT as CHAT_LENS,
-        messages::{COUNT_TOKENS as COUNT_TOKENS_LENS, MESSAGES as MESSAGES_LENS},
+        completions::COMPLETIONS,
+        embeddings::EMBEDDINGS,
+        messages::{COUNT_TOKENS, MESSAGES},
+        responses::RESPONSES,
         sse,
     },
     message::{Direction, Role, Segment},
@@ -32,33 +35,42 @@ struct Dialect {
     table: &'static str,
 }
 
-const CHAT: Dialect = Dialect {
-    lens: &CHAT_LENS,
-    schema: include_str!("chat.json"),
-    table: include_str!("../../src/dialect/fields/chat.yaml"),
-};
+macro_rules! dialect {
+    ($lens:expr, $name:literal) => {
+        Dialect {
+            lens: $lens,
+            schema: include_str!(concat!($name, ".json")),
+            table: include_str!(concat!("../../src/dialect/fields/", $name, ".yaml")),
+        }
+    };
+}
 
-const MESSAGES: Dialect = Dialect {
-    lens: &MESSAGES_LENS,
-    schema: include_str!("messages.json"),
-    table: include_str!("../../src/dialect/fields/messages.yaml"),
-};
-
-const COUNT_TOKENS: Dialect = Dialect {
-    lens: &COUNT_TOKENS_LENS,
-    schema: include_str!("count_tokens.json"),
-    table: include_str!("../../src/dialect/fields/count_tokens.yaml"),
-};
+const CHAT: Dialect = dialect!(&CHAT_LENS, "chat");
 
 #[test]
 fn every_text_of_messages_is_judged_or_listed() {
-    MESSAGES.assert_covered();
-    COUNT_TOKENS.assert_covered();
+    dialect!(&MESSAGES, "messages").assert_covered();
+    dialect!(&COUNT_TOKENS, "count_tokens").assert_covered();
 }
 
 #[test]
 fn every_text_of_chat_completions_is_judged_or_listed() {
     CHAT.assert_covered();
+}
+
+#[test]
+fn every_text_of_completions_is_judged_or_listed() {
+    dialect!(&COMPLETIONS, "completions").assert_covered();
+}
+
+#[test]
+fn every_text_of_responses_is_judged_or_listed() {
+    dialect!(&RESPONSES, "responses").assert_covered();
+}
+
+#[test]
+fn every_text_of_embeddings_is_judged_or_listed() {
+    dialect!(&EMBEDDINGS, "embeddings").assert_covered();
 }
 
 /// The rules must see what they are for, or they prove nothing.
@@ -190,7 +202,7 @@ fn check(
         });
         match (treatment, judged) {
             (Treatment::Judged, Ok(true)) | (Treatment::Refused, Err(_)) => {}
-            (Treatment::NotText | Treatment::PassedByPolicy | Treatment::NotYet, Ok(false)) => {}
+            (Treatment::NotText | Treatment::PassedByPolicy | Treatment::Echoed, Ok(false)) => {}
             (Treatment::Judged, Ok(false)) => wrong.push(format!("{path}: nobody judges it")),
             (Treatment::Refused, Ok(_)) => wrong.push(format!("{path}: taken, the table says it is refused")),
             (other, Ok(true)) => wrong.push(format!("{path}: judged, the table says {other:?}")),

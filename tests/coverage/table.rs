@@ -15,8 +15,8 @@ pub(crate) enum Treatment {
     PassedByPolicy,
     /// A body with it is not taken.
     Refused,
-    /// To be judged, and not yet.
-    NotYet,
+    /// The client's own words, judged in its request and said once more.
+    Echoed,
 }
 
 /// One pattern and its treatment; the first that matches a field's path holds.

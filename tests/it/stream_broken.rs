@@ -167,12 +167,3 @@ async fn who_leaves_takes_the_upstream_along() {
     feed.closed().await;
     assert_eq!(streams(&app, "cancelled").await, 1.0);
 }
-
-#[tokio::test]
-async fn an_answer_that_is_too_long_to_hold_ends_with_an_error() {
-    let body = sse(&"word ".repeat(100)).concat();
-    let model = Model::start(Script::Raw(200, "text/event-stream", body.into())).await;
-    let app = TestApp::with(&model, |settings| settings.max_answer = Some("1KB".parse().unwrap())).await;
-    let reply = app.chat(ask()).await;
-    assert_eq!((reply.status, &reply.json()["error"]["code"]), (502, &json!("upstream_broken")));
-}

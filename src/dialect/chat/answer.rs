@@ -23,6 +23,10 @@ pub(super) fn unknown_of_message(message: &Value) -> impl Iterator<Item = (&Stri
     message.as_object().into_iter().flatten().filter(|(key, _)| !KNOWN.contains(&key.as_str()))
 }
 
+/// Members of a choice that are no text, or looked at by name.
+const OF_CHOICES: [&str; 7] =
+    ["index", "message", "delta", "logprobs", "finish_reason", "stop_reason", "matched_stop"];
+
 /// Every text of the answer that the client sees, in all choices.
 pub(super) fn texts(answer: &Value, lens: &mut Lens) {
     let choices = answer["choices"].as_array().into_iter().flatten();
@@ -44,12 +48,17 @@ pub(super) fn texts(answer: &Value, lens: &mut Lens) {
         for (key, value) in unknown_of_message(message) {
             lens.every_string(value, &format!("{at}/{key}"), Role::Assistant, Place::Other);
         }
+        for (key, value) in choice.as_object().into_iter().flatten() {
+            if !OF_CHOICES.contains(&key.as_str()) {
+                lens.every_string(value, &format!("/choices/{i}/{key}"), Role::Assistant, Place::Other);
+            }
+        }
         let said: String = ["content", "refusal"].iter().filter_map(|key| message[*key].as_str()).collect();
         let spelled = choices::spelled(&choice["logprobs"], &said);
         lens.text(&Value::String(spelled), format!("/choices/{i}/logprobs"), Role::Assistant, Place::Other);
     }
     for (key, value) in choices::unknown(answer) {
-        lens.every_string(value, &format!("/{key}"), Role::Assistant, Place::Other);
+        lens.everything(value, &format!("/{key}"), Role::Assistant, Place::Other);
     }
 }
 

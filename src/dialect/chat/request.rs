@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Asked, BadBody, Lens, choices, request::wrong_type, role};
+use super::super::{Asked, BadBody, Lens, choices, lens::escape, request::wrong_type, role};
 use crate::message::{Place, Role};
 
 pub(super) fn read(body: &Value) -> Result<Asked, BadBody> {
@@ -25,20 +25,74 @@ pub(super) fn texts(body: &Value, lens: &mut Lens) {
             lens.member(message, key, &at, role, Place::Reasoning);
         }
         lens.tool_calls(message, &at, role);
+        for (key, value) in members_but(message, &OF_MESSAGES) {
+            lens.every_string(value, &format!("{at}/{key}"), role, Place::Other);
+        }
     }
     for key in ["tools", "functions"] {
         if let Some(tools) = body.get(key) {
-            lens.every_string(tools, &format!("/{key}"), Role::Developer, Place::ToolDefinition);
+            lens.everything(tools, &format!("/{key}"), Role::Developer, Place::ToolDefinition);
         }
+    }
+    if let Some(documents) = body.get("documents") {
+        lens.everything(documents, "/documents", Role::User, Place::Document);
     }
     if let Some(content) = body.get("prediction").and_then(|prediction| prediction.get("content")) {
         lens.content(content, "/prediction/content", Role::Developer, Place::Other);
     }
-    for key in ["response_format", "metadata"] {
-        if let Some(value) = body.get(key).filter(|value| value.is_object()) {
-            lens.every_string(value, &format!("/{key}"), Role::Developer, Place::Other);
+    for (key, value) in members_but(body, &OF_BODY) {
+        // `tool_choice: "auto"` and the like.
+        if !value.is_string() || !OR_A_WORD.contains(&key.as_str()) {
+            lens.everything(value, &format!("/{}", escape(key)), Role::Developer, Place::Other);
         }
     }
+}
+
+/// Members of a body that hold no text, or are looked at by name. All others are judged, known or not.
+const OF_BODY: [&str; 22] = [
+    "model",
+    "messages",
+    "tools",
+    "functions",
+    "documents",
+    "prediction",
+    "modalities",
+    "audio",
+    "reasoning_effort",
+    "verbosity",
+    "service_tier",
+    "stream_options",
+    "user",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "stop",
+    "logit_bias",
+    "moderation",
+    "truncation",
+    "add_generation_prompt",
+    "guided_decoding_backend",
+];
+
+/// Members that are an object with names in it, or one of a few words.
+const OR_A_WORD: [&str; 3] = ["tool_choice", "function_call", "response_format"];
+
+/// The same of messages.
+const OF_MESSAGES: [&str; 10] = [
+    "role",
+    "content",
+    "name",
+    "refusal",
+    "reasoning_content",
+    "reasoning",
+    "tool_calls",
+    "function_call",
+    "tool_call_id",
+    "audio",
+];
+
+fn members_but<'a>(object: &'a Value, known: &'a [&str]) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    object.as_object().into_iter().flatten().filter(|(key, _)| !known.contains(&key.as_str()))
 }
 
 /// A system message behind the leading ones.

@@ -78,7 +78,8 @@ fn every_segment_can_be_written_back() {
         request.replace(&segment.pointer, format!("<{}>", segment.text));
     }
     let texts: Vec<String> = request.segments().iter().map(|s| s.text.to_string()).collect();
-    assert_eq!(texts, ["<p>", "<n>", "<d>"]);
+    // Names of members can be refused, not taken out.
+    assert_eq!(texts, ["<p>", "<n>", "<d>", "a/b~c"]);
 }
 
 #[test]
@@ -203,6 +204,19 @@ fn what_an_upstream_adds_of_its_own_is_a_text_too() {
     let answer = Answer::read(&CHAT, Bytes::from(body.to_string())).unwrap();
     let texts: Vec<String> = answer.segments().iter().map(|s| s.text.to_string()).collect();
     assert_eq!(texts, ["a", "b", "c"]);
+}
+
+#[test]
+fn content_of_any_form_is_a_text() {
+    let message = |content: Value| {
+        let body = json!({"choices": [{"message": {"content": content}}]}).to_string();
+        let answer = Answer::read(&CHAT, Bytes::from(body)).unwrap();
+        answer.segments().iter().map(|s| format!("{}={}", &s.pointer[26..], s.text)).collect::<Vec<_>>()
+    };
+    assert_eq!(message(json!(["a", {"type": "text", "text": "b"}])), ["/0=a", "/1/text=b"]);
+    assert_eq!(message(json!([{"type": "thinking", "thinking": [{"text": "c"}]}])), ["/0/thinking/0/text=c"]);
+    assert_eq!(message(json!([{"type": "text", "text": {"value": "d"}}])), ["/0/text/value=d"]);
+    assert_eq!(message(json!({"parts": ["e"]})), ["/parts/0=e"]);
 }
 
 #[test]

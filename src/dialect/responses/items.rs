@@ -9,7 +9,7 @@ use super::super::{Lens, choices::spelled, lens::escape, role};
 use crate::message::{Direction, Place, Role, Segment};
 
 /// Members whose string is no text: ids, enumerations, ciphers that only the vendor reads, and media.
-const NO_TEXT: [&str; 19] = [
+const NO_TEXT: [&str; 25] = [
     "id",
     "type",
     "role",
@@ -29,11 +29,30 @@ const NO_TEXT: [&str; 19] = [
     "image_url",
     "file_url",
     "file_data",
+    "server_url",
+    "authorization",
+    "tunnel_id",
+    "skill_id",
+    "version",
+    "size",
 ];
 
+/// Members below which nothing is a text: what tools may reach, and with which secrets.
+const OPAQUE: [&str; 5] = ["headers", "vector_store_ids", "file_ids", "allowed_domains", "domain_secrets"];
+
 /// Members below which keys are anybody's own choice: everything there is a text.
-const FREE: [&str; 9] =
-    ["arguments", "tools", "parameters", "schema", "output_schema", "env", "attributes", "error", "input"];
+const FREE: [&str; 10] = [
+    "arguments",
+    "parameters",
+    "schema",
+    "output_schema",
+    "input_schema",
+    "env",
+    "attributes",
+    "error",
+    "input",
+    "filters",
+];
 
 /// The kind of an item; those that name none are messages when they have a role.
 pub(super) fn kind(item: &Value) -> &str {
@@ -103,14 +122,15 @@ fn place(kind: &str, key: &str) -> Place {
 }
 
 fn member(key: &str, value: &Value, at: &str, role: Role, place: Place, lens: &mut Lens) {
-    if value.is_string() && NO_TEXT.contains(&key) {
+    if value.is_string() && NO_TEXT.contains(&key) || OPAQUE.contains(&key) {
         return;
     }
     let below = format!("{at}/{}", escape(key));
     match key {
         "logprobs" if value.is_array() => {}
-        _ if FREE.contains(&key) => lens.every_string(value, &below, role, place),
+        _ if FREE.contains(&key) => lens.everything(value, &below, role, place),
         "refusal" => walk(value, &below, role, Place::Refusal, lens),
+        "annotations" if place == Place::ToolDefinition => lens.everything(value, &below, role, place),
         "annotations" => walk(value, &below, role, Place::Other, lens),
         "filename" if place == Place::Content => walk(value, &below, role, Place::Document, lens),
         _ => walk(value, &below, role, place, lens),
@@ -130,7 +150,7 @@ pub(super) fn walk(value: &Value, at: &str, role: Role, place: Place, lens: &mut
         Value::Object(members) => {
             let media = |key: &str| match key {
                 "url" => value["type"] == "image",
-                "data" | "format" => at.ends_with("/input_audio"),
+                "data" | "format" => at.ends_with("/input_audio") || value["type"] == "base64",
                 _ => false,
             };
             for (key, value) in members.iter().filter(|(key, _)| !media(key)) {

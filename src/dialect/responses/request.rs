@@ -95,20 +95,20 @@ pub(super) fn texts(body: &Value, lens: &mut Lens) {
     for key in ["tools", "tool_choice"] {
         // A choice that is a string is one of three words.
         if let Some(tools) = body.get(key).filter(|tools| !tools.is_string()) {
-            lens.every_string(tools, &format!("/{key}"), Role::Developer, Place::ToolDefinition);
+            items::walk(tools, &format!("/{key}"), Role::Developer, Place::ToolDefinition, lens);
         }
     }
     if let Some(format) = body.get("text").and_then(|text| text.get("format")) {
-        lens.every_string(format, "/text/format", Role::Developer, Place::Other);
+        lens.everything(format, "/text/format", Role::Developer, Place::Other);
     }
     if let Some(metadata) = body.get("metadata") {
-        lens.every_string(metadata, "/metadata", Role::Developer, Place::Other);
+        lens.everything(metadata, "/metadata", Role::Developer, Place::Other);
     }
     // What an upstream takes beside OpenAI's own members may reach its model.
     for (key, value) in body.as_object().into_iter().flatten() {
         if !KNOWN.contains(&key.as_str()) {
             let at = format!("/{}", super::super::lens::escape(key));
-            lens.every_string(value, &at, Role::Developer, Place::Other);
+            lens.everything(value, &at, Role::Developer, Place::Other);
         }
     }
 }

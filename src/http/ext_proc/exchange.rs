@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::mpsc;
@@ -152,7 +153,9 @@ impl Exchange {
         self.id = super::super::layers::request_id(&head.headers);
         let Some(dialect) = dialect_of(&head) else {
             self.out.send(Reaction::RequestHeaders(PartResponse::default())).await;
-            self.forward(&unprotected("path")).await?;
+            while let Some(part) = self.next().await? {
+                self.forward(part, &unprotected("path")).await;
+            }
             return Ok(Outcome::Passed);
         };
         match self.question(dialect, head).await? {
@@ -192,20 +195,33 @@ impl Exchange {
         Outcome::Rejected
     }
 
-    /// Lets whatever comes go on as it is, and adds headers to the answer.
-    pub(super) async fn forward(&mut self, added: &HeaderMap) -> Result<(), Status> {
-        while let Some(part) = self.next().await? {
-            let reaction = match part {
-                Part::RequestHeaders(_) => Reaction::RequestHeaders(PartResponse::default()),
-                Part::ResponseHeaders(_) => Reaction::ResponseHeaders(Change::default().set(added).into()),
-                Part::RequestBody(body) => Reaction::RequestBody(same(body, self.modes.request)),
-                Part::ResponseBody(body) => Reaction::ResponseBody(same(body, self.modes.response)),
-                Part::RequestTrailers(_) => Reaction::RequestTrailers(TrailersResponse {}),
-                Part::ResponseTrailers(_) => Reaction::ResponseTrailers(TrailersResponse {}),
-            };
-            self.out.send(reaction).await;
+    /// Lets a part go on as it is, but for headers that are added to the answer.
+    pub(super) async fn forward(&mut self, part: Part, added: &HeaderMap) {
+        let reaction = match part {
+            Part::RequestHeaders(_) => Reaction::RequestHeaders(PartResponse::default()),
+            Part::ResponseHeaders(_) => Reaction::ResponseHeaders(Change::default().set(added).into()),
+            Part::RequestBody(body) => Reaction::RequestBody(same(body, self.modes.request)),
+            Part::ResponseBody(body) => Reaction::ResponseBody(same(body, self.modes.response)),
+            Part::RequestTrailers(_) => Reaction::RequestTrailers(TrailersResponse {}),
+            Part::ResponseTrailers(_) => Reaction::ResponseTrailers(TrailersResponse {}),
+        };
+        self.out.send(reaction).await;
+    }
+
+    /// Lets nothing of a request go on that comes after the question was judged, or given up. Gives back what is no
+    /// part of a request.
+    pub(super) async fn swallow(&mut self, part: Part) -> Option<Part> {
+        match part {
+            Part::RequestBody(_) if self.modes.request == BodyMode::FullDuplexStreamed => {}
+            Part::RequestBody(_) => {
+                self.out.send(Reaction::RequestBody(Change::default().body(Bytes::new()).into())).await;
+            }
+            Part::RequestTrailers(_) => {
+                self.out.send(Reaction::RequestTrailers(TrailersResponse {})).await;
+            }
+            part => return Some(part),
         }
-        Ok(())
+        None
     }
 }
 

@@ -210,6 +210,23 @@ async fn an_answer_before_the_question_is_whole_is_an_error() {
     }
 }
 
+#[tokio::test]
+async fn what_comes_of_a_question_after_its_answer_goes_nowhere() {
+    let busy = Part::ResponseHeaders(head(&[(":status", "429")]));
+    let parts = vec![
+        request(),
+        Part::RequestBody(body("{", false)),
+        busy,
+        Part::RequestBody(body("zork", true)),
+        Part::ResponseBody(body("busy", true)),
+    ];
+    let reactions = talk(BodyMode::Streamed, parts).await;
+    let [.., Ok(Reaction::RequestBody(late)), Ok(Reaction::ResponseBody(busy))] = &reactions[..] else {
+        panic!("{reactions:?}")
+    };
+    assert_eq!((text_of(late), text_of(busy)), (Some(String::new()), None));
+}
+
 /// A stream that ends well would make Envoy go on without the guard.
 #[tokio::test]
 async fn what_can_not_be_followed_ends_with_an_error() {

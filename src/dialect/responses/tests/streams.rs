@@ -3,14 +3,11 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{
-    super::{
-        Dialect,
-        sse::{Event, Events},
-        stream::{Reader, testing::follow},
-    },
-    RESPONSES,
-    tests::asked,
+use super::{super::RESPONSES, asked};
+use crate::dialect::{
+    Dialect,
+    sse::{Event, Events},
+    stream::{Reader, testing::follow},
 };
 
 fn event(json: &Value) -> Bytes {
