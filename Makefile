@@ -58,7 +58,7 @@ policies: build
 	@$(DEMUR) policy test policies/*.yaml
 
 sdk-test: build model $(VENV)/.ready $(LITELLM_VENV)/.ready $(if $(shell command -v promtool),,promtool)
-	$(say) "running the tests from outside (OpenAI SDK, LiteLLM, bad input, reload, drain)"
+	$(say) "running the tests from outside (OpenAI's and Anthropic's SDKs, LiteLLM, bad input, reload, drain)"
 	@PROMTOOL=$$(command -v promtool || ls target/tools/promtool 2>/dev/null || true) \
 	    $(VENV)/bin/python -m pytest tests/sdk --quiet -p no:cacheprovider --durations=5 $(ARGS)
 

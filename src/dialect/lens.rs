@@ -181,7 +181,7 @@ const SCHEMA_WORDS: [&str; 36] = [
 ];
 
 /// The names of all members below a value that somebody chose, with a blank between them.
-fn names_below(value: &Value) -> String {
+pub(super) fn names_below(value: &Value) -> String {
     let mut names = String::new();
     let mut open = vec![value];
     while let Some(value) = open.pop() {

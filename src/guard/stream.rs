@@ -291,7 +291,7 @@ impl Windows {
 
     /// Whether something was taken out of a text.
     pub fn is_edited(&self, text: usize) -> bool {
-        !self.texts[text].edits.is_empty()
+        self.texts[text].is_edited()
     }
 
     /// Whether everything that came was judged.

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::super::{Lens, lens::escape};
+use super::super::{
+    Lens,
+    lens::{escape, every_string_below, names_below},
+};
 use crate::message::{Place, Role};
 
 /// Members whose strings are no text: names of kinds, ids, and what is encrypted or signed.
@@ -29,7 +32,10 @@ const NO_TEXT: [&str; 15] = [
 
 /// Members whose keys are anybody's words: they are read as their JSON, as a tool's input is streamed, and a `type` or an
 /// `id` in there is a text like any other.
-const FREE: [&str; 6] = ["input", "input_examples", "input_schema", "schema", "configs", "trigger"];
+const FREE: [&str; 4] = ["input", "input_examples", "configs", "trigger"];
+
+/// Members that are a JSON Schema: its strings are texts, whatever their keys, and the names in it are one.
+const SCHEMAS: [&str; 2] = ["input_schema", "schema"];
 
 /// Who speaks in a value, and what kind of field it is, unless a block in it says otherwise.
 #[derive(Clone, Copy)]
@@ -91,11 +97,22 @@ fn walk<'a>(value: &'a Value, at: String, voice: Voice, found: &mut Vec<Found<'a
                     "citations" => walk(member, at, Voice { place: Place::Other, ..voice }, found),
                     "definition" => walk(member, at, Voice { place: Place::ToolDefinition, ..voice }, found),
                     key if FREE.contains(&key) => free(member, at, voice, found),
+                    key if SCHEMAS.contains(&key) => schema(member, &at, voice, found),
                     _ => walk(member, at, voice, found),
                 }
             }
         }
         _ => {}
+    }
+}
+
+/// A schema's strings and names. There is no place for the names alone: they can be refused, not taken out.
+fn schema<'a>(value: &'a Value, at: &str, voice: Voice, found: &mut Vec<Found<'a>>) {
+    let strings = every_string_below(value).into_iter();
+    found.extend(strings.map(|(below, text)| Found { at: format!("{at}{below}"), text: text.into(), voice }));
+    let names = names_below(value);
+    if !names.is_empty() {
+        found.push(Found { at: format!("{at}/-"), text: names.into(), voice });
     }
 }
 

@@ -82,7 +82,8 @@ fn every_text_that_the_model_reads_is_a_segment() {
         ("later", Role::System, Place::Content),
         ("tool", Role::Developer, Place::ToolDefinition),
         ("does", Role::Developer, Place::ToolDefinition),
-        (r#"{"properties":{"id":{"description":"deep"}}}"#, Role::Developer, Place::ToolDefinition),
+        ("deep", Role::Developer, Place::ToolDefinition),
+        ("id", Role::Developer, Place::ToolDefinition),
         ("stop0", Role::Developer, Place::Other),
         ("server", Role::Developer, Place::Other),
     ];
@@ -101,14 +102,20 @@ fn every_segment_can_be_written_back() {
     let mut request = request(&rich());
     let is_json = |text: &str| text.starts_with('{');
     let changed = |text: &str| match is_json(text) {
-        true => text.replace("value", "<value>").replace("deep", "<deep>"),
+        true => text.replace("value", "<value>"),
         false => format!("<{text}>"),
     };
-    let before = request.segments();
+    // The names in a schema have no place of their own.
+    let texts = |request: &Request| {
+        let mut segments = request.segments();
+        segments.retain(|segment| !segment.pointer.ends_with("/-"));
+        segments
+    };
+    let before = texts(&request);
     for segment in &before {
         request.replace(&segment.pointer, changed(&segment.text));
     }
-    let after: Vec<String> = request.segments().iter().map(|s| s.text.to_string()).collect();
+    let after: Vec<String> = texts(&request).iter().map(|s| s.text.to_string()).collect();
     let expected: Vec<String> = before.iter().map(|s| changed(&s.text)).collect();
     assert_eq!(after, expected);
     let json: Value = serde_json::from_slice(&request.to_bytes()).unwrap();

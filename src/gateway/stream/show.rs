@@ -92,7 +92,11 @@ impl Flow {
         }
         let text = self.queue.text(track);
         let mut more = self.windows.rest(text);
-        if self.reader.tracks()[track].visible && !self.windows.said(text).is_empty() {
+        let closes = match self.reader.closing() {
+            Some(closing) => closing == track,
+            None => self.reader.tracks()[track].visible && !self.windows.said(text).is_empty(),
+        };
+        if closes {
             let notices = self.notices_after();
             for notice in notices {
                 more.push_str(BLANK_LINE);

@@ -53,6 +53,11 @@ impl Text {
         }
     }
 
+    /// Whether something is taken out of it.
+    pub(super) fn is_edited(&self) -> bool {
+        !self.edits.is_empty()
+    }
+
     /// Where the next window ends: at the last end of a sentence when that makes half a window, else behind the last
     /// whole word.
     pub(super) fn border(&self, target: usize) -> usize {
