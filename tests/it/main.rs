@@ -6,6 +6,7 @@ mod guards;
 mod harm;
 mod hostile;
 mod life;
+mod responses;
 mod stream;
 mod support;
 mod surface;

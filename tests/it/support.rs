@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, State},
-    http::{StatusCode, header},
+    http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -55,7 +55,8 @@ struct ModelState {
 impl Model {
     pub(crate) async fn start(script: Script) -> Self {
         let state = Arc::new(ModelState { script: Mutex::new(script), asked: Mutex::default() });
-        let router = Router::new().route("/v1/chat/completions", post(answer));
+        let router =
+            Router::new().route("/v1/chat/completions", post(answer)).route("/v1/responses", post(answer));
         let router = router.layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&state));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -84,7 +85,7 @@ impl Model {
     }
 }
 
-async fn answer(State(state): State<Arc<ModelState>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     state.asked.lock().unwrap().push((headers, body.clone()));
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let script = state.script.lock().unwrap().clone();
@@ -112,11 +113,15 @@ async fn answer(State(state): State<Arc<ModelState>>, headers: HeaderMap, body: 
         }
         Script::Hang => std::future::pending().await,
     };
+    let (whole, pieces): (fn(&str) -> Value, fn(&str) -> Vec<Bytes>) = match uri.path() {
+        "/v1/responses" => (response, response_events),
+        _ => (completion, sse),
+    };
     if request["stream"] == true {
-        let pieces = sse(&text).into_iter().map(Ok::<_, std::convert::Infallible>);
+        let pieces = pieces(&text).into_iter().map(Ok::<_, std::convert::Infallible>);
         return events(Body::from_stream(stream::iter(pieces)));
     }
-    axum::Json(completion(&text)).into_response()
+    axum::Json(whole(&text)).into_response()
 }
 
 fn events(body: Body) -> Response {
@@ -124,6 +129,9 @@ fn events(body: Body) -> Response {
 }
 
 fn last_words(request: &Value) -> String {
+    if let Some(input) = request["input"].as_str() {
+        return input.to_owned();
+    }
     let last = request["messages"].as_array().and_then(|messages| messages.last());
     last.and_then(|message| message["content"].as_str()).unwrap_or_default().to_owned()
 }
@@ -149,6 +157,53 @@ pub(crate) fn sse(text: &str) -> Vec<Bytes> {
     pieces.push(chunk(json!({}), "stop".into()));
     pieces.push(Bytes::from_static(b"data: [DONE]\n\n"));
     pieces
+}
+
+/// A whole response of the Responses API with this text.
+pub(crate) fn response(text: &str) -> Value {
+    let part = json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []});
+    json!({
+        "id": "resp_scripted", "object": "response", "created_at": 1, "status": "completed", "model": "scripted",
+        "error": null, "incomplete_details": null,
+        "output": [{"id": "msg_scripted", "type": "message", "status": "completed", "role": "assistant", "content": [part]}],
+        "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7},
+    })
+}
+
+/// The same as a stream, a word at a time.
+pub(crate) fn response_events(text: &str) -> Vec<Bytes> {
+    let whole = response(text);
+    let mut begun = whole.clone();
+    begun["status"] = "in_progress".into();
+    begun["output"] = json!([]);
+    begun["usage"] = Value::Null;
+    let item = whole["output"][0].clone();
+    let mut empty = item.clone();
+    empty["content"] = json!([]);
+    let part = item["content"][0].clone();
+    let mut unsaid = part.clone();
+    unsaid["text"] = "".into();
+    let about = |kind: &str, key: &str, value: Value| json!({"type": kind, "item_id": "msg_scripted", "output_index": 0, "content_index": 0, key: value});
+    let mut events = vec![
+        json!({"type": "response.created", "response": begun}),
+        json!({"type": "response.in_progress", "response": begun}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": empty}),
+        about("response.content_part.added", "part", unsaid),
+    ];
+    events.extend(
+        text.split_inclusive(' ').map(|word| about("response.output_text.delta", "delta", word.into())),
+    );
+    events.extend([
+        about("response.output_text.done", "text", text.into()),
+        about("response.content_part.done", "part", part),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
+        json!({"type": "response.completed", "response": whole}),
+    ]);
+    let numbered = events.into_iter().enumerate().map(|(i, mut event)| {
+        event["sequence_number"] = i.into();
+        Bytes::from(format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()))
+    });
+    numbered.collect()
 }
 
 /// A gateway on free ports.

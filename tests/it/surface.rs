@@ -73,7 +73,9 @@ async fn the_specification_lists_every_route() {
     let app = TestApp::before(&model).await;
     let api = Reply::of(app.client.get(format!("{}/openapi.json", app.url))).await.json();
     let paths: Vec<&String> = api["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths, ["/v1/chat/completions", "/v1/guard/check", "/v1/models", "/v1/moderations"]);
+    let expected =
+        ["/v1/chat/completions", "/v1/guard/check", "/v1/models", "/v1/moderations", "/v1/responses"];
+    assert_eq!(paths, expected);
     assert!(api["components"]["schemas"]["CheckResponse"].is_object());
 }
 

@@ -175,8 +175,10 @@ impl Events {
 
     /// Every string of an event that was not looked at by name. Events alike carry pieces of one text.
     fn read_rest(&mut self, kind: &str, event: &Value, known: &str, said: &mut Said) {
-        let members = event.as_object().into_iter().flatten();
-        let rest = members.filter(|(key, _)| !NO_TEXT.contains(&key.as_str()) && *key != known);
+        // Where the event is a known one, what they spell was looked at with its text.
+        let spelled = |key: &str| key == "logprobs" && !known.is_empty() && event[key].is_array();
+        let is_known = |key: &str| NO_TEXT.contains(&key) || key == known || spelled(key);
+        let rest = event.as_object().into_iter().flatten().filter(|(key, _)| !is_known(key));
         let texts: Vec<(String, &str)> = rest
             .flat_map(|(key, value)| {
                 let below = every_string_below(value).into_iter();
