@@ -209,12 +209,14 @@ async fn guidance_joins_the_instructions() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_before_its_words_is_an_error() {
-    let pieces = response_events("a half told").into_iter().take(5).collect();
+async fn a_stream_that_breaks_off_before_its_words_is_told() {
+    let pieces = response_events("a half told").into_iter().take(4).collect();
     let model = Model::start(Script::BreakOff(pieces)).await;
     let app = TestApp::before(&model).await;
     let reply = respond(&app, &ask("hi", true)).await;
-    assert_eq!((reply.status, reply.json()["error"]["code"].as_str()), (502, Some("upstream_broken")));
+    // How it is told depends on whether its first events, which hold no text, were on their way already.
+    assert!(reply.text.contains("upstream_broken"), "{}", reply.text);
+    assert!(!reply.text.contains("response.completed"), "{}", reply.text);
 }
 
 #[tokio::test]

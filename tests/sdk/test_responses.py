@@ -2,7 +2,7 @@
 
 import openai
 import pytest
-from harness import Demur, Model, message, message_events, policy, response, say_json, send_response
+from harness import DEADLINE, Demur, Model, message, message_events, policy, response, say_json, send_response
 
 ZORK = "lists: {zork: [zork]}\nrules:\n  - {id: no-zork, on: [input, output], when: list.zork > 0, do: refuse, hazard: cyber}\n"
 CALL = {
@@ -92,41 +92,49 @@ def test_a_refused_question_is_shown_by_every_helper(client, model):
     assert len(model.bodies) == asked
 
 
-@pytest.fixture(scope="module")
-def unsafe(tmp_path_factory):
-    """A client of a model whose answers begin well and end badly."""
-    text = OPENING * 8 + "And now all about zork, which is a secret"
+@pytest.fixture
+def unsafe(tmp_path):
+    """A client of a model whose answers begin well and end badly: in a stream, once `model.release` is set."""
+    text = OPENING + "And now all about zork, which is a secret"
 
-    def script(handler, body):
-        return answer(handler, body, message(text), message_events(text))
+    def events():
+        for kind, members in message_events(text):
+            if members.get("delta") == "And ":
+                model.release.wait(DEADLINE)
+            yield kind, members
 
-    rules = policy(tmp_path_factory.mktemp("policy"), ZORK)
-    with Model(script) as model, Demur("--upstream", model.url, "--policy", rules) as demur:
-        yield demur.client()
+    with (
+        Model(lambda handler, body: answer(handler, body, message(text), events())) as model,
+        Demur("--upstream", model.url, "--policy", policy(tmp_path, ZORK)) as demur,
+    ):
+        yield demur.client(), model
 
 
 def test_an_unsafe_answer_is_replaced(unsafe):
-    answer = unsafe.responses.create(model="scripted", input="hello")
+    client, _ = unsafe
+    answer = client.responses.create(model="scripted", input="hello")
     assert "zork" not in answer.to_json() and answer.usage.total_tokens == 7
     assert answer.output[0].content[1].refusal == answer.output_text
 
 
 def test_an_unsafe_stream_is_cut_and_everything_says_the_same(unsafe):
-    with unsafe.responses.stream(model="scripted", input="hello") as stream:
-        events = list(stream)
+    client, model = unsafe
+    events, words = [], ""
+    with client.responses.stream(model="scripted", input="hello") as stream:
+        for event in stream:
+            events.append(event)
+            if event.type == "response.output_text.delta":
+                words += event.delta
+                if words == OPENING:
+                    model.release.set()
     assert not any("zork" in event.to_json() or "secret" in event.to_json() for event in events)
     assert [event.sequence_number for event in events] == list(range(len(events)))
+    [refusal] = [event.refusal for event in events if event.type == "response.refusal.done"]
+    # What was shown stays, and the reply stands on a line of its own.
+    assert words == f"{OPENING}\n\n{refusal}"
     last = events[-1]
-    words = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert last.type == "response.incomplete" and last.response.incomplete_details.reason == "content_filter"
     assert last.response.output_text == words
-    if words.startswith(OPENING[:4]):
-        # Something was shown before: it stays, and the response is incomplete.
-        assert "\n\n" in words and last.type == "response.incomplete"
-        assert last.response.incomplete_details.reason == "content_filter"
-    else:
-        assert last.type == "response.completed"
-    refusals = [event.refusal for event in events if event.type == "response.refusal.done"]
-    assert len(refusals) == 1 and words.endswith(refusals[0])
 
 
 def test_a_card_number_is_masked_for_the_model_and_restored_for_the_user(model, tmp_path):
