@@ -14,6 +14,7 @@ mod media;
 mod messages;
 mod operators;
 mod partners;
+mod responses;
 mod stream;
 mod stream_broken;
 mod stream_modes;

@@ -1,5 +1,8 @@
 //! One harness: a gateway on free ports, and a scripted model behind it that remembers what it was asked.
 
+mod messages;
+mod responses;
+
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -23,6 +26,9 @@ use reqwest::{RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use messages::*;
+pub(crate) use responses::*;
 
 /// How the scripted model answers.
 #[derive(Clone)]
@@ -130,6 +136,7 @@ async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderM
     let (whole, pieces): (fn(&str) -> Value, fn(&str) -> Vec<Bytes>) = match uri.path() {
         "/v1/completions" => (text_completion, text_sse),
         "/v1/messages" => (message, message_events),
+        "/v1/responses" => (response, response_events),
         _ => (completion, sse),
     };
     if request["stream"] == true {
@@ -144,7 +151,7 @@ fn events(body: Body) -> Response {
 }
 
 fn last_words(request: &Value) -> String {
-    if let Some(prompt) = request["prompt"].as_str() {
+    if let Some(prompt) = request["prompt"].as_str().or(request["input"].as_str()) {
         return prompt.to_owned();
     }
     let last = request["messages"].as_array().and_then(|messages| messages.last());
@@ -214,62 +221,6 @@ pub(crate) fn text_sse(text: &str) -> Vec<Bytes> {
     pieces.push(chunk("", "stop".into()));
     pieces.push(Bytes::from_static(b"data: [DONE]\n\n"));
     pieces
-}
-
-/// A whole message of Anthropic's with this text.
-pub(crate) fn message(text: &str) -> Value {
-    json!({
-        "id": "msg_scripted", "type": "message", "role": "assistant", "model": "scripted",
-        "content": [{"type": "text", "text": text}], "stop_reason": "end_turn", "stop_sequence": null,
-        "usage": {"input_tokens": 3, "output_tokens": 4},
-    })
-}
-
-/// The same as a stream, a word at a time.
-pub(crate) fn message_events(text: &str) -> Vec<Bytes> {
-    let delta = |word| text_delta(0, word);
-    let mut events = vec![message_start(), block_start(0, json!({"type": "text", "text": ""}))];
-    events.extend(text.split_inclusive(' ').map(delta));
-    events.push(typed(&json!({"type": "content_block_stop", "index": 0})));
-    events.extend(message_end("end_turn"));
-    events
-}
-
-/// An event that names its type.
-pub(crate) fn typed(data: &Value) -> Bytes {
-    Bytes::from(format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap()))
-}
-
-/// The beginning of a message.
-pub(crate) fn message_start() -> Bytes {
-    let mut begun = message("");
-    begun["content"] = json!([]);
-    begun["stop_reason"] = Value::Null;
-    typed(&json!({"type": "message_start", "message": begun}))
-}
-
-/// The beginning of a block.
-pub(crate) fn block_start(index: usize, block: Value) -> Bytes {
-    typed(&json!({"type": "content_block_start", "index": index, "content_block": block}))
-}
-
-/// A piece of a block.
-pub(crate) fn block_delta(index: usize, delta: Value) -> Bytes {
-    typed(&json!({"type": "content_block_delta", "index": index, "delta": delta}))
-}
-
-/// A piece of a block of text.
-pub(crate) fn text_delta(index: usize, text: &str) -> Bytes {
-    block_delta(index, json!({"type": "text_delta", "text": text}))
-}
-
-/// The end of a message.
-pub(crate) fn message_end(reason: &str) -> [Bytes; 2] {
-    let delta = json!({"stop_reason": reason, "stop_sequence": null});
-    [
-        typed(&json!({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 4}})),
-        typed(&json!({"type": "message_stop"})),
-    ]
 }
 
 /// A gateway on free ports.

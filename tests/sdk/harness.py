@@ -267,6 +267,50 @@ def chunk(delta, finish=None):
     })
 
 
+def response(*items, status="completed"):
+    """A response of the Responses API with these items."""
+    return {
+        "id": "resp_scripted", "object": "response", "created_at": 1, "status": status, "model": "scripted",
+        "error": None, "incomplete_details": None, "instructions": None, "metadata": {}, "parallel_tool_calls": True,
+        "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0, "output": list(items),
+        "usage": {
+            "input_tokens": 3, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 4,
+            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 7,
+        },
+    }
+
+
+def message(text, status="completed"):
+    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {"id": "msg_scripted", "type": "message", "role": "assistant", "status": status, "content": [part]}
+
+
+def message_events(text, index=0):
+    """A message said word by word, as the events of a response."""
+    whole = message(text)
+    at = {"item_id": "msg_scripted", "output_index": index, "content_index": 0}
+    part = whole["content"][0]
+    yield "response.output_item.added", {"output_index": index, "item": {**whole, "status": "in_progress", "content": []}}
+    yield "response.content_part.added", {**at, "part": {**part, "text": ""}}
+    for word in re.findall(r"\S+\s*", text):
+        yield "response.output_text.delta", {**at, "delta": word, "logprobs": []}
+    yield "response.output_text.done", {**at, "text": text, "logprobs": []}
+    yield "response.content_part.done", {**at, "part": part}
+    yield "response.output_item.done", {"output_index": index, "item": whole}
+
+
+def send_response(handler, whole, events):
+    """Streams a response: these events between its beginning and its end."""
+    begin_stream(handler)
+    begun = {"response": {**whole, "status": "in_progress", "output": [], "usage": None}}
+    all_events = [("response.created", begun), ("response.in_progress", begun), *events, ("response.completed", {"response": whole})]
+    for number, (kind, members) in enumerate(all_events):
+        event = f"event: {kind}\ndata: {json.dumps({'type': kind, **members, 'sequence_number': number})}\n\n".encode()
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+        handler.wfile.flush()
+    handler.wfile.write(b"0\r\n\r\n")
+
+
 def echo(handler, body):
     """Says the user's last words again, streamed word by word when a stream is asked for."""
     text = body["messages"][-1]["content"]
