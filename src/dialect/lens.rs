@@ -43,14 +43,18 @@ impl Lens {
     /// Takes message content: a string, or an array of parts with `text` (or `refusal`). Of media the words beside them
     /// are taken, of other parts every string.
     pub fn content(&mut self, content: &Value, pointer: &str, role: Role, place: Place) {
-        let Value::Array(parts) = content else { return self.text(content, pointer.to_owned(), role, place) };
+        // What is unknown is nobody's words; but a tool's result is one in all its parts.
+        let other = if place == Place::Content { Place::Other } else { place };
+        let parts = match content {
+            Value::Array(parts) => parts,
+            Value::String(text) => return self.push(text, pointer.to_owned(), role, place),
+            unknown => return self.every_string(unknown, pointer, role, other),
+        };
         for (i, part) in parts.iter().enumerate() {
             let at = format!("{pointer}/{i}");
             self.text(part, at.clone(), role, place);
             self.member(part, "text", &at, role, place);
             self.member(part, "refusal", &at, role, Place::Refusal);
-            // A tool's result is one in all its parts; but what is unknown is nobody's words.
-            let other = if place == Place::Content { Place::Other } else { place };
             if media::Kind::of(part).is_some() {
                 for (below, text) in media::words(part).filter(|(below, _)| !is_text(below)) {
                     self.push(text, format!("{at}{below}"), role, other);
@@ -58,7 +62,8 @@ impl Lens {
                 continue;
             }
             for (key, value) in part.as_object().into_iter().flatten() {
-                if !["type", "text", "refusal"].contains(&key.as_str()) {
+                let known = key == "type" || value.is_string() && is_text(&format!("/{key}"));
+                if !known {
                     self.every_string(value, &format!("{at}/{}", escape(key)), role, other);
                 }
             }
@@ -98,8 +103,8 @@ impl Lens {
 }
 
 /// Whether it is one of the members of a part that are looked at by name.
-fn is_text(below: &str) -> bool {
-    ["/text", "/refusal"].contains(&below)
+fn is_text(at: &str) -> bool {
+    ["/text", "/refusal"].contains(&at)
 }
 
 /// Every string below a value with its pointer from there, in order; the empty ones are left out.

@@ -206,6 +206,19 @@ fn what_an_upstream_adds_of_its_own_is_a_text_too() {
 }
 
 #[test]
+fn content_of_any_form_is_a_text() {
+    let message = |content: Value| {
+        let body = json!({"choices": [{"message": {"content": content}}]}).to_string();
+        let answer = Answer::read(&CHAT, Bytes::from(body)).unwrap();
+        answer.segments().iter().map(|s| format!("{}={}", &s.pointer[26..], s.text)).collect::<Vec<_>>()
+    };
+    assert_eq!(message(json!(["a", {"type": "text", "text": "b"}])), ["/0=a", "/1/text=b"]);
+    assert_eq!(message(json!([{"type": "thinking", "thinking": [{"text": "c"}]}])), ["/0/thinking/0/text=c"]);
+    assert_eq!(message(json!([{"type": "text", "text": {"value": "d"}}])), ["/0/text/value=d"]);
+    assert_eq!(message(json!({"parts": ["e"]})), ["/parts/0=e"]);
+}
+
+#[test]
 fn log_probabilities_that_spell_another_text_are_one() {
     let choice = |token: &str| {
         json!({"index": 0, "message": {"content": "ab"}, "logprobs": {"content": [
