@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::{Context, bail};
 
-/// How long a process may take until it listens.
-const START: Duration = Duration::from_secs(30);
+/// How long a process may take until it listens: seconds, on a machine that is left alone.
+const START: Duration = Duration::from_secs(120);
 
 /// A process that listens on loopback; it ends with this value.
 pub(crate) struct Process {

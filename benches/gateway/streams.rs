@@ -69,10 +69,16 @@ struct Own {
 pub(crate) async fn measure(rounds: u32) -> anyhow::Result<Report> {
     let load = [load(), 0.0];
     let upstream = Process::role("streams", None)?;
+    // A folder of their own, and all before the first start: gateways read their policies again when something changes.
+    let policies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-streams");
+    fs::create_dir_all(&policies)?;
+    let file = |mode| policies.join(format!("{mode}.yaml"));
+    for mode in MODES {
+        fs::write(file(mode), format!("demur: 1\nname: {mode}\nextends: default\nstream: {mode}\n"))?;
+    }
     let mut gateways = Vec::with_capacity(MODES.len());
     for mode in MODES {
-        let policy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-stream-{mode}.yaml"));
-        fs::write(&policy, format!("demur: 1\nname: {mode}\nextends: default\nstream: {mode}\n"))?;
+        let policy = file(mode);
         let policy = policy.to_str().context("the target folder's name is not UTF-8")?;
         gateways.push(Process::demur(&format!("stream-{mode}"), policy, upstream.address)?);
     }

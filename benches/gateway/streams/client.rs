@@ -82,16 +82,15 @@ pub(crate) async fn follow(address: SocketAddr, rate: u32, question: usize) -> a
                 continue;
             }
             let chunk: Value = serde_json::from_str(&data)?;
-            let (Some(text), Some(sent)) =
-                (chunk["choices"][0]["delta"]["content"].as_str(), chunk["created"].as_u64())
-            else {
-                continue;
-            };
-            if seen.tokens.is_empty() {
+            let Some(text) = chunk["choices"][0]["delta"]["content"].as_str() else { continue };
+            if said.is_empty() {
                 seen.first = shown - asked;
             }
             said.push_str(text);
-            seen.tokens.push(Token { sent, shown, characters: text.chars().count() });
+            // A refusal of the gateway's own was not sent by the model, and tells the time in seconds.
+            if let Some(sent) = chunk["created"].as_u64().filter(|sent| *sent >= asked) {
+                seen.tokens.push(Token { sent, shown, characters: text.chars().count() });
+            }
         }
     }
     seen.whole = said == prose::whole() && seen.last > 0;

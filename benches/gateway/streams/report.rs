@@ -41,6 +41,7 @@ impl Report {
             "max",
             "CPU",
             "CPU, ms for 1000 tokens",
+            "not whole",
         ];
         let crowd_head = vec![
             "streams at once",
@@ -149,7 +150,8 @@ impl Alone {
 
     fn row(&self) -> Vec<String> {
         let held = self.held();
-        let tokens: usize = self.pairs.iter().map(|(through, _)| through.tokens.len()).sum();
+        let tokens = self.pairs.len() * super::prose::tokens().len();
+        let broken = self.pairs.iter().filter(|(through, _)| !through.whole).count();
         vec![
             self.rate.to_string(),
             self.mode.to_owned(),
@@ -161,6 +163,7 @@ impl Alone {
             whole(most(&held)),
             percent(self.used.as_secs_f64() / self.took.as_secs_f64()),
             whole(self.used.as_secs_f64() * 1e6 / tokens as f64),
+            broken.to_string(),
         ]
     }
 }
