@@ -72,7 +72,13 @@ impl Events {
         if rest.iter().all(u8::is_ascii_whitespace) {
             return None;
         }
-        let ends = if rest.ends_with(b"\n") { "\n" } else { "\n\n" };
+        let ends = match &*rest {
+            // Blank already; only a `\n` might have followed.
+            [.., b'\r', b'\r'] => "",
+            [.., b'\r'] => "\r",
+            [.., b'\n'] => "\n",
+            _ => "\n\n",
+        };
         rest.extend_from_slice(ends.as_bytes());
         Some(event_of(rest.freeze()))
     }
@@ -184,6 +190,7 @@ mod tests {
             assert_eq!(events[1].raw, "data: b\n\n");
             assert_eq!(events.len(), 2);
         }
+        assert_eq!(all(&[b"data: a\r\r"])[0].raw, "data: a\r\r");
         assert!(all(&[b"data: a\n\n\n"]).len() == 1);
     }
 

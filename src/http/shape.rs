@@ -41,6 +41,8 @@ pub(super) async fn anthropic(response: Response, id: &str) -> Response {
     let overloaded = json["error"]["code"] == "overloaded";
     let error = error(kind(parts.status, overloaded), &message, Some(id));
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // The router has counted the other body.
+    parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(error.to_string()))
 }
 
