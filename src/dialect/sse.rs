@@ -37,7 +37,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Takes the next bytes. Events are then to be had from [`Events::next`].
+    /// Takes the next bytes. Events are then to be had one by one.
     pub fn push(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
     }
@@ -45,21 +45,6 @@ impl Events {
     /// Bytes that are held.
     pub fn held(&self) -> usize {
         self.held.len()
-    }
-
-    /// The next event that is complete.
-    ///
-    /// # Errors
-    /// It is not UTF-8.
-    pub fn next(&mut self) -> Option<Result<Event, String>> {
-        // An end may have begun in what was looked at: `\r\n\r` is three bytes of one.
-        let from = self.looked.saturating_sub(3);
-        let Some(end) = end_of_event(&self.held[from..]).map(|end| from + end) else {
-            self.looked = self.held.len();
-            return None;
-        };
-        self.looked = 0;
-        Some(event_of(self.held.split_to(end).freeze()))
     }
 
     /// What is left at the end of the body: an event without a blank line behind it, which clients would not look at. It
@@ -81,6 +66,22 @@ impl Events {
         };
         rest.extend_from_slice(ends.as_bytes());
         Some(event_of(rest.freeze()))
+    }
+}
+
+/// The next event that is complete, or that it is not UTF-8. More may follow behind a `None`.
+impl Iterator for Events {
+    type Item = Result<Event, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // An end may have begun in what was looked at: `\r\n\r` is three bytes of one.
+        let from = self.looked.saturating_sub(3);
+        let Some(end) = end_of_event(&self.held[from..]).map(|end| from + end) else {
+            self.looked = self.held.len();
+            return None;
+        };
+        self.looked = 0;
+        Some(event_of(self.held.split_to(end).freeze()))
     }
 }
 

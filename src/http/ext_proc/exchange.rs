@@ -163,7 +163,7 @@ impl Exchange {
             return Ok(Outcome::Passed);
         };
         match self.question(dialect, head).await? {
-            Asked::Sent(sent) => self.answer(sent).await,
+            Asked::Sent(sent) => self.answer(*sent).await,
             Asked::Ended(outcome) => Ok(outcome),
         }
     }
