@@ -1,5 +1,6 @@
 """A running `demur` on free ports, and a scripted model to stand behind it."""
 
+import itertools
 import json
 import os
 import queue
@@ -315,7 +316,10 @@ def send_response(handler, whole, events):
     """Streams a response: these events between its beginning and its end."""
     begin_stream(handler)
     begun = {"response": {**whole, "status": "in_progress", "output": [], "usage": None}}
-    all_events = [("response.created", begun), ("response.in_progress", begun), *events, ("response.completed", {"response": whole})]
+    # Not a list: events may wait for something before they come.
+    all_events = itertools.chain(
+        [("response.created", begun), ("response.in_progress", begun)], events, [("response.completed", {"response": whole})]
+    )
     for number, (kind, members) in enumerate(all_events):
         event = f"event: {kind}\ndata: {json.dumps({'type': kind, **members, 'sequence_number': number})}\n\n".encode()
         handler.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
