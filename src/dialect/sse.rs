@@ -161,7 +161,7 @@ mod tests {
         let mut all = Vec::new();
         for piece in pieces {
             events.push(piece);
-            while let Some(event) = events.next() {
+            for event in events.by_ref() {
                 all.push(event.unwrap());
             }
         }
