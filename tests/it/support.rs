@@ -55,6 +55,9 @@ pub(crate) fn fed() -> (tokio::sync::mpsc::Sender<Bytes>, Script) {
     (feed, Script::Fed(Arc::new(tokio::sync::Mutex::new(fed))))
 }
 
+/// A text as a whole answer and as the events of a stream.
+type Format = (fn(&str) -> Value, fn(&str) -> Vec<Bytes>);
+
 /// A model on loopback.
 pub(crate) struct Model {
     pub(crate) url: String,
@@ -133,7 +136,7 @@ async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderM
         Script::Once(..) => unreachable!("a script waits for one signal"),
         Script::Hang => std::future::pending().await,
     };
-    let (whole, pieces): (fn(&str) -> Value, fn(&str) -> Vec<Bytes>) = match uri.path() {
+    let (whole, pieces): Format = match uri.path() {
         "/v1/completions" => (text_completion, text_sse),
         "/v1/messages" => (message, message_events),
         "/v1/responses" => (response, response_events),
