@@ -1,5 +1,7 @@
 """Anthropic's SDK against a real gateway in front of a model that speaks Anthropic's format."""
 
+import hashlib
+
 import anthropic
 import pytest
 from harness import Demur, Model, policy, say_json, say_message
@@ -145,8 +147,6 @@ def test_the_model_inside_says_that_it_speaks_another_format(inside):
 
 
 def test_a_key_of_the_gateway(tmp_path, model):
-    import hashlib
-
     keys = f"[{{name: a, sha256: {hashlib.sha256(b'dm-secret').hexdigest()}}}]"
     with Demur("--upstream", model.url, env={"DEMUR_KEYS": keys}) as demur:
         with pytest.raises(anthropic.AuthenticationError) as denied:
