@@ -65,8 +65,13 @@ impl Events {
         if rest.iter().all(u8::is_ascii_whitespace) {
             return None;
         }
-        let ends = if rest.ends_with(b"\n") { "\n" } else { "\n\n" };
-        rest.extend_from_slice(ends.as_bytes());
+        let ends: &[u8] = match &rest[..] {
+            // That was one: only whether a line feed follows was not known.
+            [.., b'\r' | b'\n', b'\r'] => b"",
+            [.., b'\n'] => b"\n",
+            _ => b"\n\n",
+        };
+        rest.extend_from_slice(ends);
         Some(event_of(rest.freeze()))
     }
 }
@@ -155,9 +160,11 @@ mod tests {
 
     #[test]
     fn an_event_without_its_blank_line_is_what_is_left() {
-        for end in ["", "\n"] {
+        for (end, ended) in
+            [("", "\n\n"), ("\n", "\n\n"), ("\r", "\r\n\n"), ("\r\r", "\r\r"), ("\r\n\r", "\r\n\r")]
+        {
             let events = all(&[b"data: a\n\ndata: b", end.as_bytes()]);
-            assert_eq!(events[1].raw, "data: b\n\n");
+            assert_eq!(events[1].raw, format!("data: b{ended}"));
             assert_eq!(events.len(), 2);
         }
         assert!(all(&[b"data: a\n\n\n"]).len() == 1);
