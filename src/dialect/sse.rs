@@ -57,14 +57,13 @@ impl Events {
         if rest.iter().all(u8::is_ascii_whitespace) {
             return None;
         }
-        let ends = match &*rest {
-            // Blank already; only a `\n` might have followed.
-            [.., b'\r', b'\r'] => "",
-            [.., b'\r'] => "\r",
-            [.., b'\n'] => "\n",
-            _ => "\n\n",
+        let ends: &[u8] = match &rest[..] {
+            // That was one: only whether a line feed follows was not known.
+            [.., b'\r' | b'\n', b'\r'] => b"",
+            [.., b'\n'] => b"\n",
+            _ => b"\n\n",
         };
-        rest.extend_from_slice(ends.as_bytes());
+        rest.extend_from_slice(ends);
         Some(event_of(rest.freeze()))
     }
 }
@@ -186,12 +185,13 @@ mod tests {
 
     #[test]
     fn an_event_without_its_blank_line_is_what_is_left() {
-        for end in ["", "\n"] {
+        for (end, ended) in
+            [("", "\n\n"), ("\n", "\n\n"), ("\r", "\r\n\n"), ("\r\r", "\r\r"), ("\r\n\r", "\r\n\r")]
+        {
             let events = all(&[b"data: a\n\ndata: b", end.as_bytes()]);
-            assert_eq!(events[1].raw, "data: b\n\n");
+            assert_eq!(events[1].raw, format!("data: b{ended}"));
             assert_eq!(events.len(), 2);
         }
-        assert_eq!(all(&[b"data: a\r\r"])[0].raw, "data: a\r\r");
         assert!(all(&[b"data: a\n\n\n"]).len() == 1);
     }
 
