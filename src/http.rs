@@ -117,9 +117,9 @@ pub fn traffic(state: &State) -> impl Answers {
 fn routes(state: &State) -> Router {
     let (guarded, api) = OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(chat::completions))
-        .routes(routes!(messages::create))
+        .routes(routes!(messages::create_message))
         .routes(routes!(messages::count_tokens))
-        .routes(routes!(responses::create))
+        .routes(routes!(responses::create_response))
         .routes(routes!(completions::complete))
         .routes(routes!(embeddings::embed))
         .routes(routes!(check::check))

@@ -30,7 +30,10 @@ use crate::dialect::messages::{COUNT_TOKENS, MESSAGES};
         (status = 504, description = "The upstream took too long", body = Object),
     )
 )]
-pub(super) async fn create(Extract(state): Extract<State>, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn create_message(
+    Extract(state): Extract<State>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let call = layers::call(&state, request).await?;
     Ok(respond(state.gateway.respond(&MESSAGES, call).await?))
 }

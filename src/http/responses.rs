@@ -31,7 +31,10 @@ use crate::dialect::{error::ErrorBody, responses::RESPONSES};
         (status = 504, description = "The upstream took too long", body = ErrorBody),
     )
 )]
-pub(super) async fn create(Extract(state): Extract<State>, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn create_response(
+    Extract(state): Extract<State>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let call = layers::call(&state, request).await?;
     Ok(respond(state.gateway.respond(&RESPONSES, call).await?))
 }

@@ -293,14 +293,14 @@ def response(*items, status="completed"):
     }
 
 
-def message(text, status="completed"):
+def output_message(text, status="completed"):
     part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     return {"id": "msg_scripted", "type": "message", "role": "assistant", "status": status, "content": [part]}
 
 
-def message_events(text, index=0):
+def output_events(text, index=0):
     """A message said word by word, as the events of a response."""
-    whole = message(text)
+    whole = output_message(text)
     at = {"item_id": "msg_scripted", "output_index": index, "content_index": 0}
     part = whole["content"][0]
     yield "response.output_item.added", {"output_index": index, "item": {**whole, "status": "in_progress", "content": []}}

@@ -2,7 +2,7 @@
 
 import openai
 import pytest
-from harness import DEADLINE, Demur, Model, message, message_events, policy, response, say_json, send_response
+from harness import DEADLINE, Demur, Model, output_events, output_message, policy, response, say_json, send_response
 
 ZORK = "lists: {zork: [zork]}\nrules:\n  - {id: no-zork, on: [input, output], when: list.zork > 0, do: refuse, hazard: cyber}\n"
 CALL = {
@@ -18,7 +18,7 @@ def script(handler, body):
     text = body["input"] if isinstance(body["input"], str) else body["input"][-1].get("output", "")
     if body.get("tools") and isinstance(body["input"], str):
         return answer(handler, body, CALL, call_events())
-    return answer(handler, body, message(text), message_events(text))
+    return answer(handler, body, output_message(text), output_events(text))
 
 
 def answer(handler, body, item, events):
@@ -98,13 +98,13 @@ def unsafe(tmp_path_factory):
     text = OPENING + "And now all about zork, which is a secret"
 
     def events():
-        for kind, members in message_events(text):
+        for kind, members in output_events(text):
             if members.get("delta") == "And ":
                 model.release.wait(DEADLINE)
             yield kind, members
 
     with (
-        Model(lambda handler, body: answer(handler, body, message(text), events())) as model,
+        Model(lambda handler, body: answer(handler, body, output_message(text), events())) as model,
         Demur("--upstream", model.url, "--policy", policy(tmp_path_factory.mktemp("policy"), ZORK)) as demur,
     ):
         yield demur.client(), model
