@@ -99,6 +99,9 @@ impl Model {
     }
 }
 
+/// Writes a text as a dialect's stream.
+type Pieces = fn(&str) -> Vec<Bytes>;
+
 async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     state.asked.lock().unwrap().push((headers, body.clone()));
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -133,7 +136,7 @@ async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderM
         Script::Once(..) => unreachable!("a script waits for one signal"),
         Script::Hang => std::future::pending().await,
     };
-    let (whole, pieces): (fn(&str) -> Value, fn(&str) -> Vec<Bytes>) = match uri.path() {
+    let (whole, pieces): (fn(&str) -> Value, Pieces) = match uri.path() {
         "/v1/completions" => (text_completion, text_sse),
         "/v1/messages" => (message, message_events),
         "/v1/responses" => (response, response_events),

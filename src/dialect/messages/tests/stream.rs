@@ -17,16 +17,16 @@ fn message_start() -> Value {
         "content": [], "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 3, "output_tokens": 1}}})
 }
 
-fn start(index: usize, block: Value) -> Value {
+fn start(index: usize, block: &Value) -> Value {
     json!({"type": "content_block_start", "index": index, "content_block": block})
 }
 
-fn delta(index: usize, delta: Value) -> Value {
+fn delta(index: usize, delta: &Value) -> Value {
     json!({"type": "content_block_delta", "index": index, "delta": delta})
 }
 
 fn text(index: usize, text: &str) -> Value {
-    delta(index, json!({"type": "text_delta", "text": text}))
+    delta(index, &json!({"type": "text_delta", "text": text}))
 }
 
 fn stop(index: usize) -> Value {
@@ -43,27 +43,27 @@ fn ends(reason: &str) -> [Value; 2] {
 fn stream() -> Vec<Value> {
     let mut events = vec![
         message_start(),
-        start(0, json!({"type": "thinking", "thinking": "", "signature": ""})),
+        start(0, &json!({"type": "thinking", "thinking": "", "signature": ""})),
         json!({"type": "ping"}),
-        delta(0, json!({"type": "thinking_delta", "thinking": "hm"})),
-        delta(0, json!({"type": "signature_delta", "signature": "c2ln"})),
+        delta(0, &json!({"type": "thinking_delta", "thinking": "hm"})),
+        delta(0, &json!({"type": "signature_delta", "signature": "c2ln"})),
         stop(0),
-        start(1, json!({"type": "text", "text": ""})),
+        start(1, &json!({"type": "text", "text": ""})),
         text(1, "Hel"),
         text(1, "lo"),
         delta(
             1,
-            json!({"type": "citations_delta", "citation": {"type": "char_location", "cited_text": "c0"}}),
+            &json!({"type": "citations_delta", "citation": {"type": "char_location", "cited_text": "c0"}}),
         ),
         delta(
             1,
-            json!({"type": "citations_delta", "citation": {"type": "char_location", "cited_text": "c1"}}),
+            &json!({"type": "citations_delta", "citation": {"type": "char_location", "cited_text": "c1"}}),
         ),
         stop(1),
-        start(2, json!({"type": "tool_use", "id": "t", "name": "f", "input": {}})),
-        delta(2, json!({"type": "input_json_delta", "partial_json": ""})),
-        delta(2, json!({"type": "input_json_delta", "partial_json": "{\"a"})),
-        delta(2, json!({"type": "input_json_delta", "partial_json": "\":1}"})),
+        start(2, &json!({"type": "tool_use", "id": "t", "name": "f", "input": {}})),
+        delta(2, &json!({"type": "input_json_delta", "partial_json": ""})),
+        delta(2, &json!({"type": "input_json_delta", "partial_json": "{\"a"})),
+        delta(2, &json!({"type": "input_json_delta", "partial_json": "\":1}"})),
         stop(2),
     ];
     events.extend(ends("tool_use"));
@@ -125,8 +125,8 @@ fn a_streams_texts_are_followed() {
 #[test]
 fn a_text_at_the_beginning_of_its_block_is_followed() {
     let mut events =
-        vec![message_start(), start(0, json!({"type": "text", "text": "He"})), text(0, "llo"), stop(0)];
-    events.push(start(1, json!({"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}})));
+        vec![message_start(), start(0, &json!({"type": "text", "text": "He"})), text(0, "llo"), stop(0)];
+    events.push(start(1, &json!({"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}})));
     events.push(stop(1));
     events.extend(ends("end_turn"));
     let texts = followed(&events).unwrap();
@@ -138,9 +138,9 @@ fn a_text_at_the_beginning_of_its_block_is_followed() {
 fn what_is_not_known_is_followed_too() {
     let mut events = vec![
         message_start(),
-        start(0, json!({"type": "hologram", "caption": "a"})),
-        delta(0, json!({"type": "hologram_delta", "caption": "b"})),
-        delta(0, json!({"type": "text_delta", "text": "c", "aside": "d"})),
+        start(0, &json!({"type": "hologram", "caption": "a"})),
+        delta(0, &json!({"type": "hologram_delta", "caption": "b"})),
+        delta(0, &json!({"type": "text_delta", "text": "c", "aside": "d"})),
         stop(0),
         json!({"type": "weather", "delta": {"text": "e"}}),
         json!({"type": "message_delta", "delta": {"stop_reason": "refusal", "stop_sequence": "f",
@@ -169,11 +169,11 @@ fn a_stream_that_is_none_is_told() {
             .contains("not a JSON")
     );
     let with = |event: Value| error(&[message_start(), event]);
-    assert!(with(start(4_000_000, json!({"type": "text"}))).contains("an index of"));
+    assert!(with(start(4_000_000, &json!({"type": "text"}))).contains("an index of"));
     assert!(with(text(0, "x")).contains("not open"));
     assert!(with(stop(0)).contains("not open"));
     assert!(with(json!({"type": "content_block_stop"})).contains("number of its block"));
-    let open = start(0, json!({"type": "text", "text": ""}));
+    let open = start(0, &json!({"type": "text", "text": ""}));
     assert!(error(&[message_start(), open.clone(), open.clone()]).contains("begins twice"));
     assert!(error(&[message_start(), open, stop(0), text(0, "x")]).contains("not open"));
     let overloaded = json!({"type": "error", "error": {"type": "overloaded_error", "message": "secret"}});
@@ -194,7 +194,7 @@ fn a_stop_that_is_missing_is_added() {
 #[test]
 fn a_refusal_goes_on_in_the_open_text() {
     let mut reader = reader();
-    show(&mut *reader, &[message_start(), start(0, json!({"type": "text", "text": ""})), text(0, "Shown.")]);
+    show(&mut *reader, &[message_start(), start(0, &json!({"type": "text", "text": ""})), text(0, "Shown.")]);
     let ending = data(&reader.refuse("No.", Some("cyber")));
     let details = json!({"type": "refusal", "category": "cyber", "explanation": "No."});
     let expected = [
@@ -219,7 +219,7 @@ fn a_refusal_closes_what_is_open_and_opens_a_text() {
     events[..4].iter().for_each(|json| reader.shown(json));
     let ending = data(&reader.refuse("No.", None));
     assert_eq!(ending[0], stop(0));
-    assert_eq!(ending[1], start(1, json!({"type": "text", "text": ""})));
+    assert_eq!(ending[1], start(1, &json!({"type": "text", "text": ""})));
     assert_eq!(ending[2], text(1, "No."));
     assert_eq!(ending[3], stop(1));
     assert_eq!(ending[4]["usage"], json!({"output_tokens": 9}));
@@ -242,7 +242,7 @@ fn what_is_said_behind_the_answer_is_a_block_of_its_own() {
     show(&mut *reader, &events[..events.len() - 1]);
     let closing = reader.closing().unwrap();
     let appended = data(&[reader.append(closing, "Note.")]);
-    assert_eq!(appended, [start(3, json!({"type": "text", "text": ""})), text(3, "Note."), stop(3)]);
+    assert_eq!(appended, [start(3, &json!({"type": "text", "text": ""})), text(3, "Note."), stop(3)]);
 }
 
 #[test]
