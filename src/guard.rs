@@ -25,7 +25,7 @@ use crate::{
     message::{Direction, Exchange, Segment},
     policy::{Catalog, Evidence, Policy, pattern::Pattern},
     telemetry::Metrics,
-    verdict::{Action, Failure, Finding, SignalInfo, Verdict},
+    verdict::{Action, Failure, Finding, Redaction, SignalInfo, Verdict},
 };
 use stream::Shape;
 
@@ -219,7 +219,7 @@ impl Guard {
             }
         }
         let languages = self.languages(&task);
-        let verdict = self.policy.judge(Evidence {
+        let mut verdict = self.policy.judge(Evidence {
             direction,
             segments: &task.exchange.segments,
             languages: &languages,
@@ -228,6 +228,11 @@ impl Guard {
             failures: &failures,
             media: task.exchange.media,
         });
+        // What can't be taken out does not go on.
+        let stuck = |redaction: &Redaction| !task.exchange.segments[redaction.segment].is_writable();
+        if verdict.redactions.iter().any(stuck) {
+            (verdict.action, verdict.would) = (Action::Refuse, Action::Refuse);
+        }
         Judged { verdict, task, took: started.elapsed() }
     }
 

@@ -140,6 +140,12 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Whether its text can be replaced. The names of members that somebody chose stand at an element that does not exist
+    /// (`-` in RFC 6901): they can be refused, not taken out.
+    pub fn is_writable(&self) -> bool {
+        !self.pointer.ends_with("/-")
+    }
+
     /// A bare text: a user's words on input, a model's on output.
     pub fn bare(direction: Direction, text: impl Into<Arc<str>>) -> Self {
         let role = match direction {

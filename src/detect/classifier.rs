@@ -113,11 +113,11 @@ impl Classifier {
         }
         let mut findings: Vec<Finding> = best.into_values().collect();
         if let Some(((model, answer), talk)) = talk {
-            let together = model.harm(&*self.scores(answer).await?);
+            let together = model.harm(&self.scores(answer).await?);
             findings.extend(self.escalation(&talk, together, &findings));
         }
         for (segment, (model, answer)) in nudges {
-            findings.push(self.about_all(NUDGE, model.harm(&*self.scores(answer).await?), segment));
+            findings.push(self.about_all(NUDGE, model.harm(&self.scores(answer).await?), segment));
         }
         Ok(findings)
     }

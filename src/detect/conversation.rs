@@ -130,10 +130,11 @@ fn join(segments: &[Segment], of: &[usize], room: Room) -> Option<(String, Vec<P
 
 /// The whole text, or its two ends when it is long, cut between characters.
 fn ends(text: &str, most: usize) -> Vec<Range<usize>> {
-    if text.len() <= 2 * most {
-        return vec![0..text.len()];
-    }
-    vec![0..text.floor_char_boundary(most), text.ceil_char_boundary(text.len() - most)..text.len()]
+    let (first, last) = match text.len() {
+        length if length <= 2 * most => (0..length, 0..0),
+        length => (0..text.floor_char_boundary(most), text.ceil_char_boundary(length - most)..length),
+    };
+    [first, last].into_iter().filter(|end| !end.is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Takes the next bytes. Events are then to be had from [`Events::next`].
+    /// Takes the next bytes. Events are then to be had one by one.
     pub fn push(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
     }
@@ -45,21 +45,6 @@ impl Events {
     /// Bytes that are held.
     pub fn held(&self) -> usize {
         self.held.len()
-    }
-
-    /// The next event that is complete.
-    ///
-    /// # Errors
-    /// It is not UTF-8.
-    pub fn next(&mut self) -> Option<Result<Event, String>> {
-        // An end may have begun in what was looked at: `\r\n\r` is three bytes of one.
-        let from = self.looked.saturating_sub(3);
-        let Some(end) = end_of_event(&self.held[from..]).map(|end| from + end) else {
-            self.looked = self.held.len();
-            return None;
-        };
-        self.looked = 0;
-        Some(event_of(self.held.split_to(end).freeze()))
     }
 
     /// What is left at the end of the body: an event without a blank line behind it, which clients would not look at. It
@@ -72,15 +57,30 @@ impl Events {
         if rest.iter().all(u8::is_ascii_whitespace) {
             return None;
         }
-        let ends = match &*rest {
-            // Blank already; only a `\n` might have followed.
-            [.., b'\r', b'\r'] => "",
-            [.., b'\r'] => "\r",
-            [.., b'\n'] => "\n",
-            _ => "\n\n",
+        let ends: &[u8] = match &rest[..] {
+            // That was one: only whether a line feed follows was not known.
+            [.., b'\r' | b'\n', b'\r'] => b"",
+            [.., b'\n'] => b"\n",
+            _ => b"\n\n",
         };
-        rest.extend_from_slice(ends.as_bytes());
+        rest.extend_from_slice(ends);
         Some(event_of(rest.freeze()))
+    }
+}
+
+/// The next event that is complete, or that it is not UTF-8. More may follow behind a `None`.
+impl Iterator for Events {
+    type Item = Result<Event, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // An end may have begun in what was looked at: `\r\n\r` is three bytes of one.
+        let from = self.looked.saturating_sub(3);
+        let Some(end) = end_of_event(&self.held[from..]).map(|end| from + end) else {
+            self.looked = self.held.len();
+            return None;
+        };
+        self.looked = 0;
+        Some(event_of(self.held.split_to(end).freeze()))
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
         let mut all = Vec::new();
         for piece in pieces {
             events.push(piece);
-            while let Some(event) = events.next() {
+            for event in events.by_ref() {
                 all.push(event.unwrap());
             }
         }
@@ -185,12 +185,13 @@ mod tests {
 
     #[test]
     fn an_event_without_its_blank_line_is_what_is_left() {
-        for end in ["", "\n"] {
+        for (end, ended) in
+            [("", "\n\n"), ("\n", "\n\n"), ("\r", "\r\n\n"), ("\r\r", "\r\r"), ("\r\n\r", "\r\n\r")]
+        {
             let events = all(&[b"data: a\n\ndata: b", end.as_bytes()]);
-            assert_eq!(events[1].raw, "data: b\n\n");
+            assert_eq!(events[1].raw, format!("data: b{ended}"));
             assert_eq!(events.len(), 2);
         }
-        assert_eq!(all(&[b"data: a\r\r"])[0].raw, "data: a\r\r");
         assert!(all(&[b"data: a\n\n\n"]).len() == 1);
     }
 

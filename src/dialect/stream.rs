@@ -184,7 +184,7 @@ pub(in crate::dialect) mod testing {
         };
         for bytes in body {
             cut.push(bytes);
-            while let Some(event) = cut.next() {
+            for event in cut.by_ref() {
                 read(reader, event?)?;
             }
         }

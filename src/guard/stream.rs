@@ -35,10 +35,10 @@ use crate::{
 const FIRST: usize = 16;
 /// Bytes of a steady one: a sentence. Windows double from the first to this.
 const STEADY: usize = 128;
-/// A text up to this long is judged from its beginning, in bytes.
-const WHOLE: usize = 600;
-/// Bytes before a window that are judged with it.
+/// Bytes before a window that are judged with it. A text up to twice as long is judged from its beginning.
 pub const OVERLAP: usize = 300;
+/// The same when the guard is busy: reading the same words again is most of its work.
+const LEAST_OVERLAP: usize = 120;
 /// The longest match of a pattern without a bound that is provided for, in bytes.
 const LONGEST: usize = 1024;
 /// How long words wait for a window to fill.
@@ -56,8 +56,9 @@ pub struct Shape {
     pub mode: StreamMode,
     /// Whether the policy takes things out of answers.
     pub redacts: bool,
-    /// Bytes before a window that are judged with it: the longest thing that is looked for.
-    pub overlap: usize,
+    /// Bytes before a window that are judged with it, at least the longest thing that is looked for: when the guard has
+    /// time, and when it is busy.
+    pub overlap: [usize; 2],
     /// Bytes that are held back behind what was judged, for the longest of the policy's own patterns that is taken out.
     pub tail: usize,
 }
@@ -80,7 +81,8 @@ impl Shape {
         Self {
             mode,
             redacts: !redacting.is_empty(),
-            overlap: longest(&|signal| read.contains(signal)).max(OVERLAP),
+            overlap: [OVERLAP, LEAST_OVERLAP]
+                .map(|least| longest(&|signal| read.contains(signal)).max(least)),
             tail: longest(&|signal| redacting.contains(&signal)),
         }
     }
@@ -193,10 +195,11 @@ impl Windows {
         if fresh == 0 || fresh < self.target && !waited && !ended {
             return None;
         }
+        let overlap = self.shape.overlap[usize::from(self.patience > PATIENCE)];
         let windows: Vec<Window> = (self.texts.iter().enumerate())
             .filter_map(|(i, text)| {
                 let end = if text.ended || waited { text.text.len() } else { text.border(self.target) };
-                let start = text.start(self.shape.overlap);
+                let start = text.start(overlap);
                 (end > text.judged).then_some(Window { text: i, range: start..end })
             })
             .collect();

@@ -19,7 +19,7 @@ impl Verdict {
                 None => self.hits.push(hit),
             }
         }
-        self.hits.sort_by(|a, b| b.action.cmp(&a.action));
+        self.hits.sort_by_key(|hit| std::cmp::Reverse(hit.action));
         add_new(&mut self.redactions, other.redactions);
         for finding in other.findings {
             // The same place of a text is judged in more than one window: the surest counts.

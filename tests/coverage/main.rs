@@ -142,7 +142,7 @@ impl Dialect {
         let mut events = sse::Events::default();
         stream.iter().for_each(|bytes| events.push(bytes));
         let mut segments = Vec::new();
-        while let Some(event) = events.next() {
+        for event in events {
             let event = event?;
             let json = event.data.as_deref().and_then(|data| serde_json::from_str(data).ok());
             for piece in reader.read(&event, json.as_ref())?.pieces {

@@ -298,3 +298,15 @@ async fn texts_are_moderated_without_a_model() {
         4.0
     );
 }
+
+#[tokio::test]
+async fn a_name_in_a_schema_that_should_be_taken_out_does_not_go_on() {
+    let policy = PolicyFile::new("rules:\n  - {id: mails, on: [input], when: pii.email > 0, do: redact}\n");
+    let model = Model::start(Script::Echo).await;
+    let app = TestApp::with(&model, |settings| settings.policy = Some(policy.path())).await;
+    let schema = json!({"type": "object", "properties": {"jane.doe@example.com": {"type": "string"}}});
+    let tools = json!([{"type": "function", "function": {"name": "f", "parameters": schema}}]);
+    let body = json!({"model": "m", "tools": tools, "messages": [{"role": "user", "content": "hello"}]});
+    assert_eq!(app.chat(body).await.header("x-demur-verdict"), "refuse");
+    assert!(model.bodies().is_empty());
+}

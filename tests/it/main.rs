@@ -1,5 +1,6 @@
 //! The gateway from outside: real listeners, real HTTP, a scripted model behind.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+#![allow(clippy::needless_pass_by_value, reason = "JSON is written where it is sent")]
 
 mod bypass;
 mod chat;

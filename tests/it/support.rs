@@ -55,6 +55,9 @@ pub(crate) fn fed() -> (tokio::sync::mpsc::Sender<Bytes>, Script) {
     (feed, Script::Fed(Arc::new(tokio::sync::Mutex::new(fed))))
 }
 
+/// A text as a whole answer and as the events of a stream.
+type Format = (fn(&str) -> Value, fn(&str) -> Vec<Bytes>);
+
 /// A model on loopback.
 pub(crate) struct Model {
     pub(crate) url: String,
@@ -99,9 +102,6 @@ impl Model {
     }
 }
 
-/// Writes a text as a dialect's stream.
-type Pieces = fn(&str) -> Vec<Bytes>;
-
 async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     state.asked.lock().unwrap().push((headers, body.clone()));
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -136,7 +136,7 @@ async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderM
         Script::Once(..) => unreachable!("a script waits for one signal"),
         Script::Hang => std::future::pending().await,
     };
-    let (whole, pieces): (fn(&str) -> Value, Pieces) = match uri.path() {
+    let (whole, pieces): Format = match uri.path() {
         "/v1/completions" => (text_completion, text_sse),
         "/v1/messages" => (message, message_events),
         "/v1/responses" => (response, response_events),

@@ -1,5 +1,6 @@
 """A running `demur` on free ports, and a scripted model to stand behind it."""
 
+import itertools
 import json
 import os
 import queue
@@ -191,7 +192,7 @@ class Model:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                raw = self.rfile.read(int(self.headers["content-length"]))
+                raw = read_body(self)
                 model.bodies.append(raw)
                 try:
                     script(self, json.loads(raw))
@@ -220,6 +221,18 @@ class Model:
         self.release.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+def read_body(handler):
+    """A request's body, also in chunks, as proxies send what they have changed."""
+    if handler.headers["transfer-encoding"] != "chunked":
+        return handler.rfile.read(int(handler.headers["content-length"]))
+    body = b""
+    while size := int(handler.rfile.readline(), 16):
+        body += handler.rfile.read(size)
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return body
 
 
 def say_json(handler, value, status=200):
@@ -303,7 +316,10 @@ def send_response(handler, whole, events):
     """Streams a response: these events between its beginning and its end."""
     begin_stream(handler)
     begun = {"response": {**whole, "status": "in_progress", "output": [], "usage": None}}
-    all_events = [("response.created", begun), ("response.in_progress", begun), *events, ("response.completed", {"response": whole})]
+    # Not a list: events may wait for something before they come.
+    all_events = itertools.chain(
+        [("response.created", begun), ("response.in_progress", begun)], events, [("response.completed", {"response": whole})]
+    )
     for number, (kind, members) in enumerate(all_events):
         event = f"event: {kind}\ndata: {json.dumps({'type': kind, **members, 'sequence_number': number})}\n\n".encode()
         handler.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))

@@ -92,8 +92,8 @@ def test_a_refused_question_is_shown_by_every_helper(client, model):
     assert len(model.bodies) == asked
 
 
-@pytest.fixture
-def unsafe(tmp_path):
+@pytest.fixture(scope="module")
+def unsafe(tmp_path_factory):
     """A client of a model whose answers begin well and end badly: in a stream, once `model.release` is set."""
     text = OPENING + "And now all about zork, which is a secret"
 
@@ -105,7 +105,7 @@ def unsafe(tmp_path):
 
     with (
         Model(lambda handler, body: answer(handler, body, message(text), events())) as model,
-        Demur("--upstream", model.url, "--policy", policy(tmp_path, ZORK)) as demur,
+        Demur("--upstream", model.url, "--policy", policy(tmp_path_factory.mktemp("policy"), ZORK)) as demur,
     ):
         yield demur.client(), model
 

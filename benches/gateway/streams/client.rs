@@ -75,7 +75,7 @@ pub(crate) async fn follow(address: SocketAddr, rate: u32, question: usize) -> a
     while let Some(frame) = body.frame().await {
         events.push(&frame?.into_data().unwrap_or_default());
         let shown = now();
-        while let Some(event) = events.next() {
+        for event in events.by_ref() {
             let data = event.map_err(anyhow::Error::msg)?.data.unwrap_or_default();
             if data == sse::DONE {
                 seen.last = shown - asked;

@@ -227,6 +227,25 @@ fn while_one_is_judged_the_next_gathers() {
 }
 
 #[test]
+fn a_busy_guard_is_asked_less_often_and_reads_less_again() {
+    let read_again = |took| {
+        let (mut windows, text) = windows(crate::verdict::StreamMode::Hold);
+        let now = Instant::now();
+        windows.push(text, &"word ".repeat(200), now);
+        let due = windows.due(now).unwrap();
+        windows.judged(&due, &[], took, now);
+        windows.push(text, "more", now);
+        let waits = windows.due_at().unwrap() - now;
+        let due = windows.due(now + waits).unwrap();
+        (waits, 1000 - due[0].range.start)
+    };
+    let (waits, again) = read_again(Duration::from_millis(10));
+    let (waits_busy, again_busy) = read_again(Duration::from_millis(600));
+    assert!(waits_busy > 4 * waits && waits_busy + Duration::from_millis(600) <= Limits::default().deadline);
+    assert!(again >= super::OVERLAP && again_busy < again / 2 && again_busy >= super::LEAST_OVERLAP);
+}
+
+#[test]
 fn a_buffered_answer_is_judged_at_its_end_and_an_audited_one_is_shown_at_once() {
     let (mut buffered, text) = windows(crate::verdict::StreamMode::Buffer);
     let now = Instant::now();

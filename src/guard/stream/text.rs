@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc, time::Instant};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{FIRST, Shape, WHOLE, settle};
+use super::{FIRST, Shape, settle};
 use crate::{
     guard::redact::{Restorer, masked},
     message::Place,
@@ -82,7 +82,7 @@ impl Text {
 
     /// Where the next window begins: some text before what is new, never within something that is taken out.
     pub(super) fn start(&self, overlap: usize) -> usize {
-        if self.text.len() <= WHOLE {
+        if self.text.len() <= 2 * overlap {
             return 0;
         }
         let start = self.judged.saturating_sub(overlap).min(self.cleared);

@@ -94,6 +94,8 @@ pub(super) struct Exchange {
     parts: BoxStream<'static, Result<ProcessingRequest, Status>>,
     /// A part that was taken too early.
     put_back: Option<Part>,
+    /// How Envoy ended the exchange, where it broke the stream.
+    reset: Option<Status>,
     pub(super) out: Out,
     pub(super) modes: Modes,
     pub(super) arrived: Instant,
@@ -112,6 +114,7 @@ impl Exchange {
             state,
             parts,
             put_back: None,
+            reset: None,
             out: Out { channel, silent: false },
             modes: Modes::new(None),
             arrived: Instant::now(),
@@ -137,7 +140,8 @@ impl Exchange {
                 tracing::warn!(request_id = &*self.id, outcome, error, ms, "external exchange failed");
             }
         }
-        ended.map(drop)
+        // An Envoy that has reset the stream does not hear this. Should one hear it, it must not go on without us.
+        ended.and(self.reset.map_or(Ok(()), Err))
     }
 
     async fn process(&mut self) -> Result<Outcome, Status> {
@@ -159,7 +163,7 @@ impl Exchange {
             return Ok(Outcome::Passed);
         };
         match self.question(dialect, head).await? {
-            Asked::Sent(sent) => self.answer(sent).await,
+            Asked::Sent(sent) => self.answer(*sent).await,
             Asked::Ended(outcome) => Ok(outcome),
         }
     }
@@ -177,8 +181,10 @@ impl Exchange {
         match self.parts.next().await {
             Some(Ok(ProcessingRequest { part: Some(part), .. })) => Ok(Some(part)),
             Some(Ok(_)) => Err(Status::invalid_argument("a message without a part that is known here")),
-            // Envoy resets the streams of clients that have left.
-            Some(Err(status)) if status.code() == tonic::Code::Cancelled => Ok(None),
+            Some(Err(status)) if is_reset(&status) => {
+                self.reset = Some(status);
+                Ok(None)
+            }
             Some(Err(status)) => Err(status),
             None => Ok(None),
         }
@@ -223,6 +229,12 @@ impl Exchange {
         }
         None
     }
+}
+
+/// Whether Envoy ended the exchange by a reset, as it does once it has all it needs, and for clients that have left.
+fn is_reset(status: &Status) -> bool {
+    use tonic::Code::{Cancelled, Unavailable, Unknown};
+    matches!(status.code(), Cancelled | Unavailable | Unknown)
 }
 
 /// A piece as it came.

@@ -19,7 +19,7 @@ use crate::{
 /// What became of a question.
 pub(super) enum Asked {
     /// It is on its way to the model.
-    Sent(Sent),
+    Sent(Box<Sent>),
     /// The exchange is over.
     Ended(Outcome),
 }
@@ -95,7 +95,9 @@ impl Exchange {
                 let error = error::body_too_large(self.state.limits.body_bytes);
                 return Ok(Asked::Ended(self.decline(error).await));
             }
-            End::Answered => return Ok(Asked::Sent(Sent { pending: None, headers: HeaderMap::new() })),
+            End::Answered => {
+                return Ok(Asked::Sent(Box::new(Sent { pending: None, headers: HeaderMap::new() })));
+            }
             End::Broken => return Ok(Asked::Ended(Outcome::Broken)),
         }
         let call = self.call(&head, gathered.body.clone());
@@ -119,7 +121,7 @@ impl Exchange {
             let change = if changed { Change::default().body(body) } else { Change::default() };
             self.out.send(Reaction::RequestBody(change.into())).await;
         }
-        Ok(Asked::Sent(Sent { pending: Some(pending), headers }))
+        Ok(Asked::Sent(Box::new(Sent { pending: Some(pending), headers })))
     }
 
     /// Why a request can't be judged, before its body is read.
