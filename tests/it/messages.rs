@@ -120,7 +120,7 @@ async fn a_refusal_in_the_middle_goes_on_behind_what_was_shown() {
     let (app, _policy) = under(&model, REFUSE_ZORK).await;
     let begin = [
         message_start(),
-        block_start(0, json!({"type": "text", "text": ""})),
+        block_start(0, &json!({"type": "text", "text": ""})),
         text_delta(0, "Once upon a time "),
     ];
     feed.send(begin.concat().into()).await.unwrap();
@@ -152,8 +152,8 @@ async fn a_refused_tool_call_is_closed_before_the_words() {
     let (feed, script) = fed();
     let model = Model::start(script).await;
     let (app, _policy) = under(&model, REFUSE_ZORK).await;
-    let input = |json: &str| block_delta(0, json!({"type": "input_json_delta", "partial_json": json}));
-    let tool = block_start(0, json!({"type": "tool_use", "id": "t", "name": "search", "input": {}}));
+    let input = |json: &str| block_delta(0, &json!({"type": "input_json_delta", "partial_json": json}));
+    let tool = block_start(0, &json!({"type": "tool_use", "id": "t", "name": "search", "input": {}}));
     feed.send([message_start(), tool, input("{\"query\": \"a harmless one\", ")].concat().into())
         .await
         .unwrap();
@@ -208,14 +208,14 @@ async fn originals_come_back_into_a_tools_input_as_json() {
 
 #[tokio::test]
 async fn thinking_of_which_something_was_taken_out_loses_its_signature() {
-    let thinking = |text: &str| block_delta(0, json!({"type": "thinking_delta", "thinking": text}));
+    let thinking = |text: &str| block_delta(0, &json!({"type": "thinking_delta", "thinking": text}));
     let stream = |text: &[&str]| {
         let mut events = vec![
             message_start(),
-            block_start(0, json!({"type": "thinking", "thinking": "", "signature": ""})),
+            block_start(0, &json!({"type": "thinking", "thinking": "", "signature": ""})),
         ];
         events.extend(text.iter().map(|text| thinking(text)));
-        events.push(block_delta(0, json!({"type": "signature_delta", "signature": "c2lnbmVk"})));
+        events.push(block_delta(0, &json!({"type": "signature_delta", "signature": "c2lnbmVk"})));
         events.push(typed(&json!({"type": "content_block_stop", "index": 0})));
         events.extend(message_end("end_turn"));
         events

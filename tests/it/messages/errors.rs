@@ -83,7 +83,7 @@ async fn an_upstreams_error_is_passed_on_in_its_words_or_in_ours() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_off_is_an_error_before_its_first_words_and_an_event_behind_them() {
-    let begun = [message_start(), block_start(0, json!({"type": "text", "text": ""}))];
+    let begun = [message_start(), block_start(0, &json!({"type": "text", "text": ""}))];
     let model = Model::start(Script::BreakOff(begun.to_vec())).await;
     let app = TestApp::before(&model).await;
     assert_eq!(error(&app.send(PATH, streamed("hi")).await), expected(502, "api_error"));

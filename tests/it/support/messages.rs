@@ -15,7 +15,7 @@ pub(crate) fn message(text: &str) -> Value {
 /// The same as a stream, a word at a time.
 pub(crate) fn message_events(text: &str) -> Vec<Bytes> {
     let delta = |word| text_delta(0, word);
-    let mut events = vec![message_start(), block_start(0, json!({"type": "text", "text": ""}))];
+    let mut events = vec![message_start(), block_start(0, &json!({"type": "text", "text": ""}))];
     events.extend(text.split_inclusive(' ').map(delta));
     events.push(typed(&json!({"type": "content_block_stop", "index": 0})));
     events.extend(message_end("end_turn"));
@@ -36,18 +36,18 @@ pub(crate) fn message_start() -> Bytes {
 }
 
 /// The beginning of a block.
-pub(crate) fn block_start(index: usize, block: Value) -> Bytes {
+pub(crate) fn block_start(index: usize, block: &Value) -> Bytes {
     typed(&json!({"type": "content_block_start", "index": index, "content_block": block}))
 }
 
 /// A piece of a block.
-pub(crate) fn block_delta(index: usize, delta: Value) -> Bytes {
+pub(crate) fn block_delta(index: usize, delta: &Value) -> Bytes {
     typed(&json!({"type": "content_block_delta", "index": index, "delta": delta}))
 }
 
 /// A piece of a block of text.
 pub(crate) fn text_delta(index: usize, text: &str) -> Bytes {
-    block_delta(index, json!({"type": "text_delta", "text": text}))
+    block_delta(index, &json!({"type": "text_delta", "text": text}))
 }
 
 /// The end of a message.
