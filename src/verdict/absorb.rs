@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use super::{Finding, Verdict};
 
+/// Findings of the last windows, among which one is looked for again: an answer may have thousands.
+const RECENT: usize = 256;
+
 impl Verdict {
     /// Adds what was decided about another part of the same answer. Segments and spans must be those of the whole.
     pub fn absorb(&mut self, other: Self) {
@@ -28,7 +31,7 @@ impl Verdict {
                     && known.segment == finding.segment
                     && meet(&known.span, &finding.span)
             };
-            match self.findings.iter_mut().find(same) {
+            match self.findings.iter_mut().rev().take(RECENT).find(same) {
                 Some(known) if known.score < finding.score => *known = finding,
                 Some(_) => {}
                 None => self.findings.push(finding),

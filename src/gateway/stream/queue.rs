@@ -67,6 +67,8 @@ struct Track {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Queued>,
+    /// Pieces of text in those that wait.
+    pieces: usize,
     tracks: Vec<Track>,
 }
 
@@ -98,6 +100,7 @@ impl Queue {
     }
 
     pub(super) fn push(&mut self, queued: Queued) {
+        self.pieces += queued.parts.len();
         self.waiting.push_back(queued);
     }
 
@@ -112,15 +115,21 @@ impl Queue {
         let clear = next.parts.iter().all(|part| windows.cleared(part.text) >= part.to)
             && next.ends.iter().all(|&track| windows.is_over(self.text(track)))
             && (!next.last || windows.all_judged());
-        if clear { self.waiting.pop_front() } else { None }
+        if !clear {
+            return None;
+        }
+        let next = self.waiting.pop_front()?;
+        self.pieces -= next.parts.len();
+        Some(next)
     }
 
     /// Pieces of text that wait: about as many tokens.
     pub(super) fn pieces(&self) -> usize {
-        self.waiting.iter().map(|queued| queued.parts.len()).sum()
+        self.pieces
     }
 
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
+        self.pieces = 0;
     }
 }
