@@ -187,7 +187,7 @@ class Model:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                raw = self.rfile.read(int(self.headers["content-length"]))
+                raw = read_body(self)
                 model.bodies.append(raw)
                 try:
                     script(self, json.loads(raw))
@@ -216,6 +216,18 @@ class Model:
         self.release.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+def read_body(handler):
+    """A request's body, also in chunks, as proxies send what they have changed."""
+    if handler.headers["transfer-encoding"] != "chunked":
+        return handler.rfile.read(int(handler.headers["content-length"]))
+    body = b""
+    while size := int(handler.rfile.readline(), 16):
+        body += handler.rfile.read(size)
+        handler.rfile.readline()
+    handler.rfile.readline()
+    return body
 
 
 def say_json(handler, value, status=200):

@@ -14,7 +14,7 @@ use super::{
     super::{State, chat, error, error::ApiError},
     exchange::{Exchange, Outcome, unprotected},
     messages::{Change, Head, pieces, streamed},
-    proto::{BodyMode, HttpBody, Part, Reaction, TrailersResponse},
+    proto::{BodyMode, HttpBody, HttpHeaders, Part, Reaction, TrailersResponse},
     question::Sent,
 };
 use crate::{
@@ -54,39 +54,38 @@ impl Exchange {
                 Ok(self.decline(error::answered_too_early()).await)
             }
             (Kind::Encoded, Some(_)) => Ok(self.decline(error::encoded_answer()).await),
-            (Kind::Nothing, _) => self.pass(message.into(), &headers).await,
+            (Kind::Nothing, _) => self.pass(message, &headers).await,
             (Kind::Unseen, Some(_)) => {
                 headers.extend(unprotected("answer"));
-                self.pass(message.into(), &headers).await
+                self.pass(message, &headers).await
             }
         }
     }
 
-    /// Waits for the answer's head. What still comes of the request goes nowhere.
-    async fn answer_head(&mut self) -> Result<Option<super::proto::HttpHeaders>, Status> {
-        loop {
-            match self.next().await? {
+    /// Waits for the answer's head.
+    async fn answer_head(&mut self) -> Result<Option<HttpHeaders>, Status> {
+        while let Some(part) = self.next().await? {
+            match self.swallow(part).await {
                 Some(Part::ResponseHeaders(head)) => return Ok(Some(head)),
-                Some(Part::RequestTrailers(_)) => {
-                    self.out.send(Reaction::RequestTrailers(TrailersResponse {})).await;
-                }
-                Some(Part::RequestBody(_)) if self.modes.request == BodyMode::FullDuplexStreamed => {}
-                Some(Part::RequestBody(_)) => {
-                    self.out.send(Reaction::RequestBody(Change::default().body(Bytes::new()).into())).await;
-                }
                 Some(_) => {
                     return Err(Status::failed_precondition(
                         "an answer without its headers; `response_header_mode` must be SEND",
                     ));
                 }
-                None => return Ok(None),
+                None => {}
             }
         }
+        Ok(None)
     }
 
-    async fn pass(&mut self, head: Part, headers: &HeaderMap) -> Result<Outcome, Status> {
-        self.put_back(head);
-        self.forward(headers).await?;
+    /// Lets an answer go on as it is, with these headers.
+    async fn pass(&mut self, head: HttpHeaders, headers: &HeaderMap) -> Result<Outcome, Status> {
+        self.forward(Part::ResponseHeaders(head), headers).await;
+        while let Some(part) = self.next().await? {
+            if let Some(part) = self.swallow(part).await {
+                self.forward(part, headers).await;
+            }
+        }
         Ok(Outcome::AnswerPassed)
     }
 
@@ -281,11 +280,5 @@ fn kind(head: &Head, mode: BodyMode) -> Kind {
         "application/json" => Kind::Judged(Form::Whole),
         json if json.ends_with("+json") => Kind::Judged(Form::Whole),
         _ => Kind::Unseen,
-    }
-}
-
-impl From<super::proto::HttpHeaders> for Part {
-    fn from(head: super::proto::HttpHeaders) -> Self {
-        Self::ResponseHeaders(head)
     }
 }

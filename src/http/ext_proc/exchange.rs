@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::mpsc;
@@ -93,6 +94,8 @@ pub(super) struct Exchange {
     parts: BoxStream<'static, Result<ProcessingRequest, Status>>,
     /// A part that was taken too early.
     put_back: Option<Part>,
+    /// How Envoy ended the exchange, where it broke the stream.
+    reset: Option<Status>,
     pub(super) out: Out,
     pub(super) modes: Modes,
     pub(super) arrived: Instant,
@@ -111,6 +114,7 @@ impl Exchange {
             state,
             parts,
             put_back: None,
+            reset: None,
             out: Out { channel, silent: false },
             modes: Modes::new(None),
             arrived: Instant::now(),
@@ -136,7 +140,12 @@ impl Exchange {
                 tracing::warn!(request_id = &*self.id, outcome, error, ms, "external exchange failed");
             }
         }
-        ended.map(drop)
+        // Who broke off does not hear this. Should an Envoy hear it, it must not go on without us.
+        match (ended, self.reset) {
+            (Err(status), _) | (Ok(_), Some(status)) => Err(status),
+            (Ok(Outcome::Broken), None) => Err(Status::cancelled("the exchange broke off")),
+            (Ok(_), None) => Ok(()),
+        }
     }
 
     async fn process(&mut self) -> Result<Outcome, Status> {
@@ -152,7 +161,9 @@ impl Exchange {
         self.id = super::super::layers::request_id(&head.headers);
         if !is_chat(&head) {
             self.out.send(Reaction::RequestHeaders(PartResponse::default())).await;
-            self.forward(&unprotected("path")).await?;
+            while let Some(part) = self.next().await? {
+                self.forward(part, &unprotected("path")).await;
+            }
             return Ok(Outcome::Passed);
         }
         match self.question(head).await? {
@@ -174,8 +185,10 @@ impl Exchange {
         match self.parts.next().await {
             Some(Ok(ProcessingRequest { part: Some(part), .. })) => Ok(Some(part)),
             Some(Ok(_)) => Err(Status::invalid_argument("a message without a part that is known here")),
-            // Envoy resets the streams of clients that have left.
-            Some(Err(status)) if status.code() == tonic::Code::Cancelled => Ok(None),
+            Some(Err(status)) if is_reset(&status) => {
+                self.reset = Some(status);
+                Ok(None)
+            }
             Some(Err(status)) => Err(status),
             None => Ok(None),
         }
@@ -192,21 +205,40 @@ impl Exchange {
         Outcome::Rejected
     }
 
-    /// Lets whatever comes go on as it is, and adds headers to the answer.
-    pub(super) async fn forward(&mut self, added: &HeaderMap) -> Result<(), Status> {
-        while let Some(part) = self.next().await? {
-            let reaction = match part {
-                Part::RequestHeaders(_) => Reaction::RequestHeaders(PartResponse::default()),
-                Part::ResponseHeaders(_) => Reaction::ResponseHeaders(Change::default().set(added).into()),
-                Part::RequestBody(body) => Reaction::RequestBody(same(body, self.modes.request)),
-                Part::ResponseBody(body) => Reaction::ResponseBody(same(body, self.modes.response)),
-                Part::RequestTrailers(_) => Reaction::RequestTrailers(TrailersResponse {}),
-                Part::ResponseTrailers(_) => Reaction::ResponseTrailers(TrailersResponse {}),
-            };
-            self.out.send(reaction).await;
-        }
-        Ok(())
+    /// Lets a part go on as it is, but for headers that are added to the answer.
+    pub(super) async fn forward(&mut self, part: Part, added: &HeaderMap) {
+        let reaction = match part {
+            Part::RequestHeaders(_) => Reaction::RequestHeaders(PartResponse::default()),
+            Part::ResponseHeaders(_) => Reaction::ResponseHeaders(Change::default().set(added).into()),
+            Part::RequestBody(body) => Reaction::RequestBody(same(body, self.modes.request)),
+            Part::ResponseBody(body) => Reaction::ResponseBody(same(body, self.modes.response)),
+            Part::RequestTrailers(_) => Reaction::RequestTrailers(TrailersResponse {}),
+            Part::ResponseTrailers(_) => Reaction::ResponseTrailers(TrailersResponse {}),
+        };
+        self.out.send(reaction).await;
     }
+
+    /// Lets nothing of a request go on that comes after the question was judged, or given up. Gives back what is no
+    /// part of a request.
+    pub(super) async fn swallow(&mut self, part: Part) -> Option<Part> {
+        match part {
+            Part::RequestBody(_) if self.modes.request == BodyMode::FullDuplexStreamed => {}
+            Part::RequestBody(_) => {
+                self.out.send(Reaction::RequestBody(Change::default().body(Bytes::new()).into())).await;
+            }
+            Part::RequestTrailers(_) => {
+                self.out.send(Reaction::RequestTrailers(TrailersResponse {})).await;
+            }
+            part => return Some(part),
+        }
+        None
+    }
+}
+
+/// Whether Envoy ended the exchange by a reset, as it does once it has all it needs, and for clients that have left.
+fn is_reset(status: &Status) -> bool {
+    use tonic::Code::{Cancelled, Unavailable, Unknown};
+    matches!(status.code(), Cancelled | Unavailable | Unknown)
 }
 
 /// A piece as it came.

@@ -133,11 +133,17 @@ async fn trailers_end_a_body_and_come_after_it() {
         Part::RequestTrailers(HttpTrailers {}),
     ];
     let reactions = talk(BodyMode::FullDuplexStreamed, parts).await;
-    let [Ok(Reaction::RequestHeaders(_)), Ok(Reaction::RequestBody(sent)), Ok(Reaction::RequestTrailers(_))] =
-        &reactions[..]
+    let [
+        Ok(Reaction::RequestHeaders(_)),
+        Ok(Reaction::RequestBody(sent)),
+        Ok(Reaction::RequestTrailers(_)),
+        ended,
+    ] = &reactions[..]
     else {
         panic!("{reactions:?}")
     };
+    // No answer came.
+    assert_eq!(ended, &Err(tonic::Code::Cancelled));
     assert_eq!(text_of(sent), Some(question));
 }
 
@@ -208,6 +214,23 @@ async fn an_answer_before_the_question_is_whole_is_an_error() {
         let Some(Ok(Reaction::Immediate(error))) = reactions.last() else { panic!("{reactions:?}") };
         assert_eq!(error.status.as_ref().unwrap().code, 502);
     }
+}
+
+#[tokio::test]
+async fn what_comes_of_a_question_after_its_answer_goes_nowhere() {
+    let busy = Part::ResponseHeaders(head(&[(":status", "429")]));
+    let parts = vec![
+        request(),
+        Part::RequestBody(body("{", false)),
+        busy,
+        Part::RequestBody(body("zork", true)),
+        Part::ResponseBody(body("busy", true)),
+    ];
+    let reactions = talk(BodyMode::Streamed, parts).await;
+    let [.., Ok(Reaction::RequestBody(late)), Ok(Reaction::ResponseBody(busy))] = &reactions[..] else {
+        panic!("{reactions:?}")
+    };
+    assert_eq!((text_of(late), text_of(busy)), (Some(String::new()), None));
 }
 
 /// A stream that ends well would make Envoy go on without the guard.
