@@ -140,8 +140,12 @@ impl Exchange {
                 tracing::warn!(request_id = &*self.id, outcome, error, ms, "external exchange failed");
             }
         }
-        // An Envoy that has reset the stream does not hear this. Should one hear it, it must not go on without us.
-        ended.and(self.reset.map_or(Ok(()), Err))
+        // Who broke off does not hear this. Should an Envoy hear it, it must not go on without us.
+        match (ended, self.reset) {
+            (Err(status), _) | (Ok(_), Some(status)) => Err(status),
+            (Ok(Outcome::Broken), None) => Err(Status::cancelled("the exchange broke off")),
+            (Ok(_), None) => Ok(()),
+        }
     }
 
     async fn process(&mut self) -> Result<Outcome, Status> {

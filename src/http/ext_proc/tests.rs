@@ -133,11 +133,17 @@ async fn trailers_end_a_body_and_come_after_it() {
         Part::RequestTrailers(HttpTrailers {}),
     ];
     let reactions = talk(BodyMode::FullDuplexStreamed, parts).await;
-    let [Ok(Reaction::RequestHeaders(_)), Ok(Reaction::RequestBody(sent)), Ok(Reaction::RequestTrailers(_))] =
-        &reactions[..]
+    let [
+        Ok(Reaction::RequestHeaders(_)),
+        Ok(Reaction::RequestBody(sent)),
+        Ok(Reaction::RequestTrailers(_)),
+        ended,
+    ] = &reactions[..]
     else {
         panic!("{reactions:?}")
     };
+    // No answer came.
+    assert_eq!(ended, &Err(tonic::Code::Cancelled));
     assert_eq!(text_of(sent), Some(question));
 }
 
