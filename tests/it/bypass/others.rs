@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Row, answer, event, question, stream, whole};
 use crate::support::Script;
 
-/// All of them. A row whose route is not there is not tried.
+/// All of them.
 pub(super) fn rows() -> Vec<Row> {
     [anthropic_questions(), anthropic_answers(), responses_rows(), older_rows()]
         .into_iter()
