@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{Model, Script, TestApp};
+use crate::support::{Model, PolicyFile, REFUSE_ZORK, Script, TestApp};
 
 #[tokio::test]
 async fn what_is_no_request_is_told_so() {
@@ -186,7 +186,13 @@ async fn an_upstream_that_is_not_there_is_unavailable() {
 #[tokio::test]
 async fn an_answer_beyond_the_limit_is_not_held() {
     let model = Model::start(Script::Say("word ".repeat(2_000))).await;
-    let app = TestApp::with(&model, |settings| settings.max_answer = Some("64KiB".parse().unwrap())).await;
+    // Held to its end, so that no words of it are out before the limit is met.
+    let policy = PolicyFile::new(&format!("stream: buffer{REFUSE_ZORK}"));
+    let app = TestApp::with(&model, |settings| {
+        settings.policy = Some(policy.path());
+        settings.max_answer = Some("64KiB".parse().unwrap());
+    })
+    .await;
     let body = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "x"}]});
     let reply = app.chat(body).await;
     assert_eq!((reply.status, reply.json()["error"]["code"].as_str().unwrap()), (502, "upstream_broken"));
