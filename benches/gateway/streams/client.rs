@@ -59,7 +59,7 @@ impl Seen {
 /// Asks for a stream at this rate (tokens a second), and follows it to its end.
 pub(crate) async fn follow(address: SocketAddr, rate: u32, question: usize) -> anyhow::Result<Seen> {
     let body = json!({
-        "model": rate.to_string(), "stream": true,
+        "model": rate.to_string(), "stream": true, "seed": question,
         "messages": [{"role": "user", "content": prose::question(question)}],
     });
     let mut sender = connect(address).await?;
@@ -93,7 +93,7 @@ pub(crate) async fn follow(address: SocketAddr, rate: u32, question: usize) -> a
             }
         }
     }
-    seen.whole = said == prose::whole() && seen.last > 0;
+    seen.whole = said == prose::page(question) && seen.last > 0;
     Ok(seen)
 }
 

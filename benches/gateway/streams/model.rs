@@ -32,16 +32,17 @@ pub(crate) fn now() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The name of the model is its rate, in tokens a second.
+/// The name of the model is its rate, in tokens a second, and the seed the page that it says.
 async fn answer(body: Bytes) -> Response {
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     let rate = asked["model"].as_str().and_then(|name| name.parse::<f64>().ok());
     let Some(rate) = rate.filter(|rate| *rate > 0.0) else {
         return (StatusCode::BAD_REQUEST, "a rate as the model's name is expected").into_response();
     };
-    let (tokens, begun) = (prose::tokens(), Instant::now());
+    let page = asked["seed"].as_u64().and_then(|page| usize::try_from(page).ok()).unwrap_or(0);
+    let (tokens, begun) = (prose::tokens(&prose::page(page)), Instant::now());
     let events = stream::unfold(0, move |i| {
-        let token = tokens.get(i).copied();
+        let token = tokens.get(i).cloned();
         let end = i == tokens.len();
         async move {
             let event = match token {

@@ -43,24 +43,27 @@ all the time in the world.
 /// The longest piece of a word, in characters: about what tokenizers do with rarer words.
 const LONGEST: usize = 7;
 
-/// The prose as tokens of four to five characters at the mean: words with the blank before them, long ones in two.
-pub(crate) fn tokens() -> Vec<&'static str> {
+/// A page of it: the prose from one of its sentences on, and around. Streams that run beside each other say different things,
+/// so that what costs the guard more comes to them at different times.
+pub(crate) fn page(number: usize) -> String {
+    let starts: Vec<usize> = PROSE.match_indices(". ").map(|(at, end)| at + end.len()).collect();
+    let (before, after) = PROSE.split_at(starts[number % starts.len()]);
+    [after, before].concat()
+}
+
+/// A page as tokens of four to five characters at the mean: words with the blank before them, long ones in two.
+pub(crate) fn tokens(page: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut from = 0;
-    for (at, c) in PROSE.char_indices() {
+    for (at, c) in page.char_indices() {
         let blank = c == ' ' || c == '\n';
         if at > from && (blank || at - from >= LONGEST) {
-            tokens.push(&PROSE[from..at]);
+            tokens.push(page[from..at].to_owned());
             from = at;
         }
     }
-    tokens.push(&PROSE[from..]);
+    tokens.push(page[from..].to_owned());
     tokens
-}
-
-/// All of it.
-pub(crate) fn whole() -> &'static str {
-    PROSE
 }
 
 /// A question to which this is an answer; each is another text, so that no verdict on an answer is known from before.

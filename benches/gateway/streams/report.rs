@@ -98,8 +98,8 @@ impl Report {
         let [before, after] = self.load;
         let mut out = format!(
             "Streams of {} tokens, {} characters each; load before {before:.1}, after {after:.1}, on {cores} cores.\n",
-            super::prose::tokens().len(),
-            super::prose::whole().len(),
+            super::prose::tokens(&super::prose::page(0)).len(),
+            super::prose::page(0).len(),
         );
         for (head, rows) in &self.tables {
             let _ = writeln!(out, "\n| {} |\n|{}", head.join(" | "), "---|".repeat(head.len()));
@@ -154,7 +154,7 @@ impl Alone {
 
     fn row(&self) -> Vec<String> {
         let held = self.held();
-        let tokens = self.pairs.len() * super::prose::tokens().len();
+        let tokens = self.pairs.len() * super::prose::tokens(&super::prose::page(0)).len();
         let broken = self.pairs.iter().filter(|(through, _)| !through.whole).count();
         vec![
             self.rate.to_string(),
