@@ -12,7 +12,7 @@ use super::{
     sense::{Namespace, Sense},
 };
 use crate::{
-    message::{Place, Role, Segment},
+    message::{Direction, Exchange, Place, Role, Segment},
     nn::classify::{Answer, Classifier as Worker, Score, Scores, Text, Unjudged},
     verdict::{FailureReason, Finding, SignalInfo, SignalKind},
 };
@@ -22,6 +22,11 @@ pub const NAME: &str = "guard";
 
 /// What an operator's words come to when a user says them. Judged as instructions they score low whatever they say.
 const NUDGE: &str = "guard.nudge";
+
+/// How harmful the question is that an answer answers, and what stands for that where no question is known: between what
+/// tells of a harmless one and of a harmful one.
+const QUESTION_HARM: &str = "guard.question_harm";
+const UNKNOWN_QUESTION: f32 = 0.3;
 
 /// A hazard's score below this is no finding; the signals beside the hazards are always told.
 const FLOOR: f32 = 0.05;
@@ -88,9 +93,12 @@ impl Classifier {
                 asked.push((i, view, submit(&view.text, kind(segment), context.clone())?));
             }
         }
-        let (mut talk, mut nudges) = (None, Vec::new());
+        let (mut talk, mut nudges, mut questions) = (None, Vec::new(), Vec::new());
         if self.is_guard {
             let segments = &task.exchange.segments;
+            for question in questions_of(&task.exchange) {
+                questions.push(submit(&question, USER, None)?);
+            }
             if let Some(found) = Talk::of(segments) {
                 talk = Some((submit(&found.text, USER, None)?, found));
             }
@@ -115,6 +123,14 @@ impl Classifier {
         if let Some(((model, answer), talk)) = talk {
             let together = model.harm(&self.scores(answer).await?);
             findings.extend(self.escalation(&talk, together, &findings));
+        }
+        if self.is_guard && task.exchange.direction == Direction::Output {
+            let mut harm = if questions.is_empty() { UNKNOWN_QUESTION } else { 0.0 };
+            for (model, answer) in questions {
+                harm = model.harm(&self.scores(answer).await?).max(harm);
+            }
+            let of_each = (0..task.exchange.segments.len()).map(|i| self.about_all(QUESTION_HARM, harm, i));
+            findings.extend(of_each);
         }
         for (segment, (model, answer)) in nudges {
             findings.push(self.about_all(NUDGE, model.harm(&self.scores(answer).await?), segment));
@@ -179,22 +195,39 @@ fn context(task: &Task, segment: usize) -> Option<Arc<str>> {
     if !matches!(kind(&segments[segment]), 1 | 2) {
         return None;
     }
-    let asks = |s: &&Segment| s.role == Role::User && s.place == Place::Content;
-    let before = segments[..segment].iter().rev().find(asks);
-    before.or_else(|| task.exchange.context.iter().rev().find(asks)).map(|s| s.text.clone())
+    let before = segments[..segment].iter().rev().find(|segment| asks(segment));
+    before
+        .or_else(|| task.exchange.context.iter().rev().find(|segment| asks(segment)))
+        .map(|s| s.text.clone())
+}
+
+/// What an answer answers: the user's last words, and with them the turns before. They were judged as a question, so
+/// that their scores are known.
+fn questions_of(exchange: &Exchange) -> impl Iterator<Item = Arc<str>> {
+    let last = exchange.context.iter().rev().find(|segment| asks(segment)).map(|last| last.text.clone());
+    last.into_iter().chain(Talk::of(&exchange.context).map(|talk| talk.text))
+}
+
+/// Whether it is what a user says.
+fn asks(segment: &Segment) -> bool {
+    segment.role == Role::User && segment.place == Place::Content
 }
 
 /// Every signal that the guard model raises.
 pub fn signals() -> Vec<SignalInfo> {
     let own = Namespace::new(NAME, Sense::all()).infos();
-    let nudge = SignalInfo {
-        name: NUDGE.into(),
+    let more = [
+        (NUDGE, "An operator's instructions that would be harm if a user asked for it."),
+        (QUESTION_HARM, "How harmful the question is that an answer answers; 0.3 where none is known."),
+    ];
+    let info = |(name, about): (&str, &str)| SignalInfo {
+        name: name.into(),
         kind: SignalKind::Score,
         detector: NAME,
         hazard: None,
-        about: "An operator's instructions that would be harm if a user asked for it.".into(),
+        about: about.into(),
     };
-    own.into_iter().chain([nudge]).chain(conversation::signals()).collect()
+    own.into_iter().chain(more.map(info)).chain(conversation::signals()).collect()
 }
 
 impl Detector for Classifier {
