@@ -246,6 +246,13 @@ impl Guard {
         task.exchange.segments.iter().map(code).collect()
     }
 
+    /// Whether more of a text may take a refusal back: every rule that asks for it reads a score. What a pattern found
+    /// stays found, and a detector that failed stays failed.
+    pub fn may_change(&self, verdict: &Verdict) -> bool {
+        let mut refusing = verdict.enforced().filter(|hit| hit.action == Action::Refuse).peekable();
+        refusing.peek().is_some() && refusing.all(|hit| self.policy.reads_score(&hit.rule))
+    }
+
     /// What the policy makes of the window over a streamed answer.
     pub fn shape(&self) -> Shape {
         self.shape

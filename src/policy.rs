@@ -221,6 +221,12 @@ impl Policy {
         &self.rules
     }
 
+    /// Whether a rule reads a score: more of a text may change what it says.
+    pub fn reads_score(&self, rule: &str) -> bool {
+        let rule = self.rules.iter().find(|known| *known.id == *rule);
+        rule.is_some_and(|rule| rule.condition.signals().any(|(_, place)| self.scores[place]))
+    }
+
     /// What the pattern detector shall look for.
     pub fn patterns(&self) -> &[Pattern] {
         &self.patterns

@@ -270,6 +270,17 @@ impl Flow {
         let (windows, _) = self.judging.take()?;
         let refused = judged.verdict.action == Action::Refuse;
         let took = judged.took;
+        let again = self.windows.is_put_off();
+        if refused
+            && self.turn.guard.may_change(&judged.verdict)
+            && self.windows.put_off(&windows, Instant::now())
+        {
+            return None;
+        }
+        if again {
+            let outcome = if refused { "refused" } else { "cleared" };
+            self.metrics.stream_second_looks.with_label_values(&[outcome]).inc();
+        }
         let refusal = refused
             .then(|| (self.turn.reply_to(&judged), judged.verdict.decided_by().and_then(|hit| hit.hazard)));
         self.windows.judged(&windows, &judged.verdict.redactions, took, Instant::now());

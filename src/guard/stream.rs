@@ -6,8 +6,9 @@
 //!
 //! A window begins small, so that the first words are out fast, and grows to a steady size. While one is being judged
 //! the next gathers, so that windows grow by themselves when the guard is busy. Each is judged together with the text
-//! before it. Where a policy takes things out of answers, what may be the beginning of such a thing is held back until
-//! it is clear what it is ([`settle`]).
+//! before it. Part of a text may read worse than all of it, so a refusal that rests on a score is put off once: the same
+//! words are judged again together with more of those around them, and are held until then. Where a policy takes things
+//! out of answers, what may be the beginning of such a thing is held back until it is clear what it is ([`settle`]).
 
 mod settle;
 #[cfg(test)]
@@ -39,15 +40,19 @@ const STEADY: usize = 128;
 pub const OVERLAP: usize = 300;
 /// The same when the guard is busy: reading the same words again is most of its work.
 const LEAST_OVERLAP: usize = 120;
+/// The same when a refusal was put off: with the words that follow, about what the guard model reads in one pass.
+const SECOND_LOOK: usize = 900;
 /// The longest match of a pattern without a bound that is provided for, in bytes.
 const LONGEST: usize = 1024;
 /// How long words wait for a window to fill.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// The same when the guard is busy. With the time of a judgement, and room for it to double, still within the guard's
-/// deadline.
-const MOST_PATIENCE: Duration = Duration::from_millis(1400);
+/// The same when the guard is busy. With a second wait behind it and the time of two judgements, still within the guard's
+/// usual deadline.
+const MOST_PATIENCE: Duration = Duration::from_millis(800);
+/// How long words wait for others when a refusal was put off: until a slow model has said some fifteen.
+const SECOND_PATIENCE: Duration = Duration::from_millis(750);
 /// How many times its last judgement's time a window waits: a guard that is busy is asked less often.
-const EASE: u32 = 4;
+const EASE: u32 = 8;
 
 /// What a policy makes of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +132,8 @@ pub struct Windows {
     /// Bytes of new text that make up the next window.
     target: usize,
     patience: Duration,
+    /// How many bytes were not judged yet when a refusal was put off.
+    put_off: Option<usize>,
     in_flight: bool,
     finished: bool,
 }
@@ -139,6 +146,7 @@ impl Windows {
             texts: Vec::new(),
             target: FIRST,
             patience: PATIENCE,
+            put_off: None,
             in_flight: false,
             finished: false,
         }
@@ -190,16 +198,29 @@ impl Windows {
             return None;
         }
         let fresh: usize = self.texts.iter().map(|text| text.text.len() - text.judged).sum();
-        let waited = self.oldest().is_some_and(|since| now >= since + self.patience);
+        // What was put off is judged again with a whole window behind it.
+        let (enough, target) = match self.put_off {
+            Some(known) => (known + STEADY, 2 * known + STEADY),
+            None => (self.target, self.target),
+        };
+        let waited = self.oldest().is_some_and(|since| now >= since + self.patience());
         let ended = self.texts.iter().any(|text| text.ended && text.judged < text.text.len());
-        if fresh == 0 || fresh < self.target && !waited && !ended {
+        if fresh == 0 || fresh < enough && !waited && !ended {
             return None;
         }
         let overlap = self.shape.overlap[usize::from(self.patience > PATIENCE)];
+        let (overlap, from_beginning) = match self.put_off {
+            Some(_) => (overlap.max(SECOND_LOOK), overlap.max(SECOND_LOOK)),
+            None => (overlap, 2 * overlap),
+        };
         let windows: Vec<Window> = (self.texts.iter().enumerate())
             .filter_map(|(i, text)| {
-                let end = if text.ended || waited { text.text.len() } else { text.border(self.target) };
-                let start = text.start(overlap);
+                let end = match text {
+                    text if text.ended => text.text.len(),
+                    text if waited => text.border_now(),
+                    text => text.border(target),
+                };
+                let start = text.start(overlap, from_beginning);
                 (end > text.judged).then_some(Window { text: i, range: start..end })
             })
             .collect();
@@ -214,7 +235,12 @@ impl Windows {
     /// When something is due by time alone.
     pub fn due_at(&self) -> Option<Instant> {
         let waits = !self.in_flight && self.shape.mode != StreamMode::Buffer;
-        self.oldest().filter(|_| waits).map(|since| since + self.patience)
+        self.oldest().filter(|_| waits).map(|since| since + self.patience())
+    }
+
+    /// How long words wait now.
+    fn patience(&self) -> Duration {
+        if self.put_off.is_some() { SECOND_PATIENCE } else { self.patience }
     }
 
     fn oldest(&self) -> Option<Instant> {
@@ -236,9 +262,35 @@ impl Windows {
         windows.iter().map(segment).collect()
     }
 
+    /// Takes a verdict on the windows that refuses them, where more of the text may lead to another one. Whether it is put
+    /// off: they are judged once more with more before and behind them, and nothing of them is shown until
+    /// then. The second refusal stands, and so does one of whole texts.
+    pub fn put_off(&mut self, windows: &[Window], now: Instant) -> bool {
+        self.in_flight = false;
+        let more = |window: &Window| {
+            let text = &self.texts[window.text];
+            !text.ended || window.range != (0..text.text.len())
+        };
+        if self.put_off.is_some() || !windows.iter().any(more) {
+            return false;
+        }
+        let fresh = |window: &Window| window.range.end - self.texts[window.text].judged;
+        self.put_off = Some(windows.iter().map(fresh).sum());
+        for window in windows {
+            self.texts[window.text].since = Some(now);
+        }
+        true
+    }
+
+    /// Whether a refusal was put off, and the second verdict is still to come.
+    pub fn is_put_off(&self) -> bool {
+        self.put_off.is_some()
+    }
+
     /// Takes a verdict on the windows that refuses nothing: what it takes out, and how long it took.
     pub fn judged(&mut self, windows: &[Window], redactions: &[Redaction], took: Duration, now: Instant) {
         self.in_flight = false;
+        self.put_off = None;
         self.patience = (took * EASE).clamp(PATIENCE, MOST_PATIENCE);
         for (i, window) in windows.iter().enumerate() {
             let shape = self.shape;

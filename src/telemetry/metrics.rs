@@ -72,6 +72,8 @@ metrics! {
     time_to_first_token: Histogram("demur_time_to_first_token_seconds", LONG);
     /// Tokens held back by the streaming guard when it released or refused them.
     stream_held_tokens: Histogram("demur_stream_held_tokens", [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0]);
+    /// Words of streams whose refusal was put off until more of the text was known, by what became of it (refused or cleared).
+    stream_second_looks: IntCounterVec("demur_stream_second_looks_total", ["outcome"]);
     /// Detectors that did not judge, by reason and by what the policy did then (open or closed).
     detector_failures: IntCounterVec("demur_detector_failures_total", ["detector", "reason", "outcome"]);
     /// Characters that went on or were refused without having been judged by every detector, by place and reason.

@@ -158,6 +158,51 @@ async fn what_is_taken_out_and_what_comes_back_may_be_cut_anywhere() {
     }
 }
 
+/// A gateway whose answers are judged by another guard, with its policy.
+async fn judged_by(guard: &Model, model: &Model) -> (TestApp, PolicyFile) {
+    let policy = PolicyFile::new(
+        "rules:\n  - {id: opinion, on: [output], when: llama_guard.harm > 0.5, do: refuse, reply: generic}\n",
+    );
+    let upstream = format!("upstream: {{name: guard, url: '{}', retries: 0}}", guard.url);
+    let app = TestApp::with(model, |settings| {
+        settings.policy = Some(policy.path());
+        settings.guards = Some(format!("[{{kind: llama_guard, model: guard, {upstream}}}]").parse().unwrap());
+    });
+    (app.await, policy)
+}
+
+/// What a client gets when the first words are judged before the others are said, and how second looks ended: refused,
+/// cleared.
+async fn after_first_words(guard: &Model) -> (Reply, [f64; 2]) {
+    let (feed, script) = fed();
+    let model = Model::start(script).await;
+    let (app, _policy) = judged_by(guard, &model).await;
+    let asked = tokio::spawn(Live::of(app.post("/v1/chat/completions").json(&ask("hello"))));
+    feed.send(words("The first words of it ")).await.unwrap();
+    guard.was_asked().await;
+    for piece in [words("and the others."), finish("stop"), DONE.into()] {
+        // Refused by then, the model is no longer listened to.
+        feed.send(piece).await.ok();
+    }
+    drop(feed);
+    let reply = asked.await.unwrap().rest().await;
+    let looks = async |outcome| {
+        app.metric(&format!("demur_stream_second_looks_total{{outcome=\"{outcome}\"}}")).await
+    };
+    (reply, [looks("refused").await, looks("cleared").await])
+}
+
+#[tokio::test]
+async fn what_reads_as_harm_in_part_is_judged_again_with_what_follows() {
+    let unsafe_ = || Box::new(Script::Say("unsafe\nS9".into()));
+    let then = |second| Model::start(Script::Then(unsafe_(), second));
+    let (reply, looks) = after_first_words(&then(Box::new(Script::Say("safe".into()))).await).await;
+    assert_eq!((reply.streamed().as_str(), looks), ("The first words of it and the others.", [0.0, 1.0]));
+    let (reply, looks) = after_first_words(&then(unsafe_()).await).await;
+    assert!(!reply.text.contains("first words"), "{}", reply.text);
+    assert_eq!((reasons(&reply, 0), looks), (vec!["content_filter".to_owned()], [1.0, 0.0]));
+}
+
 /// A gateway that asks the model beside a guard that answers when the test says so.
 async fn beside(model: &Model, opinion: &str) -> (TestApp, Arc<Semaphore>, PolicyFile) {
     let said = Arc::new(Semaphore::new(0));

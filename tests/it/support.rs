@@ -24,7 +24,7 @@ use demur::{
 use futures_util::{StreamExt, stream};
 use reqwest::{RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use messages::*;
@@ -45,6 +45,8 @@ pub(crate) enum Script {
     Fed(Arc<tokio::sync::Mutex<tokio::sync::mpsc::Receiver<Bytes>>>),
     /// This, once the test says so.
     Once(Arc<tokio::sync::Semaphore>, Box<Script>),
+    /// The first of these, and from then on the second.
+    Then(Box<Script>, Box<Script>),
     /// Nothing, ever.
     Hang,
 }
@@ -67,11 +69,13 @@ pub(crate) struct Model {
 struct ModelState {
     script: Mutex<Script>,
     asked: Mutex<Vec<(HeaderMap, Bytes)>>,
+    news: Notify,
 }
 
 impl Model {
     pub(crate) async fn start(script: Script) -> Self {
-        let state = Arc::new(ModelState { script: Mutex::new(script), asked: Mutex::default() });
+        let state =
+            Arc::new(ModelState { script: Mutex::new(script), asked: Mutex::default(), news: Notify::new() });
         // Whatever it is asked on, by whichever dialect.
         let router = Router::new().route("/v1/{*path}", post(answer));
         let router = router.layer(DefaultBodyLimit::disable()).with_state(Arc::clone(&state));
@@ -91,6 +95,13 @@ impl Model {
         self.state.asked.lock().unwrap().iter().map(|(_, body)| body.clone()).collect()
     }
 
+    /// Waits until it was asked for the first time.
+    pub(crate) async fn was_asked(&self) {
+        while self.bodies().is_empty() {
+            self.state.news.notified().await;
+        }
+    }
+
     /// The last body, as JSON.
     pub(crate) fn last(&self) -> Value {
         serde_json::from_slice(self.bodies().last().expect("the model was asked")).unwrap()
@@ -106,6 +117,10 @@ async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderM
     state.asked.lock().unwrap().push((headers, body.clone()));
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
     let mut script = state.script.lock().unwrap().clone();
+    if let Script::Then(first, second) = script {
+        (script, *state.script.lock().unwrap()) = (*first, *second);
+    }
+    state.news.notify_one();
     if let Script::Once(said, then) = script {
         said.acquire().await.unwrap().forget();
         script = *then;
@@ -133,7 +148,7 @@ async fn answer(State(state): State<Arc<ModelState>>, uri: Uri, headers: HeaderM
             });
             return events(Body::from_stream(pieces));
         }
-        Script::Once(..) => unreachable!("a script waits for one signal"),
+        Script::Once(..) | Script::Then(..) => unreachable!("a script within a script"),
         Script::Hang => std::future::pending().await,
     };
     let (whole, pieces): Format = match uri.path() {

@@ -11,7 +11,7 @@ use proptest::{prelude::*, sample::subsequence};
 use super::{Shape, Windows};
 use crate::{
     guard::{Detectors, Guard, Limits, redact::Pseudonyms, redact::Syntax, reply::Replies},
-    message::{Exchange, Place},
+    message::{Direction, Exchange, Place, Segment},
     policy::Policy,
     telemetry::Metrics,
     verdict::Action,
@@ -241,8 +241,85 @@ fn a_busy_guard_is_asked_less_often_and_reads_less_again() {
     };
     let (waits, again) = read_again(Duration::from_millis(10));
     let (waits_busy, again_busy) = read_again(Duration::from_millis(600));
-    assert!(waits_busy > 4 * waits && waits_busy + Duration::from_millis(600) <= Limits::default().deadline);
+    assert!(waits_busy > 3 * waits && waits_busy + Duration::from_millis(600) <= Limits::default().deadline);
     assert!(again >= super::OVERLAP && again_busy < again / 2 && again_busy >= super::LEAST_OVERLAP);
+}
+
+#[test]
+fn a_refusal_in_the_middle_is_put_off_until_more_is_known() {
+    let (mut windows, text) = windows(crate::verdict::StreamMode::Hold);
+    let now = Instant::now();
+    windows.push(text, &"word ".repeat(200), now);
+    let due = windows.due(now).unwrap();
+    windows.judged(&due, &[], Duration::ZERO, now);
+    windows.push(text, &"more ".repeat(20), now);
+    let first = windows.due(now).unwrap();
+    assert!(windows.put_off(&first, now) && windows.is_put_off());
+    // The same words are no news.
+    assert!(windows.due(now).is_none());
+    windows.push(text, &"more ".repeat(30), now);
+    let second = windows.due(now).unwrap();
+    assert!(second[0].range.start < first[0].range.start && second[0].range.end > first[0].range.end);
+    assert_eq!(windows.cleared(text), 1000);
+    // It is put off once.
+    assert!(!windows.put_off(&second, now));
+    windows.judged(&second, &[], Duration::ZERO, now);
+    assert_eq!((windows.is_put_off(), windows.cleared(text)), (false, second[0].range.end));
+    // The last words are looked at again with more before them.
+    windows.push(text, "the end", now);
+    windows.finish();
+    let last = windows.due(now).unwrap();
+    assert!(windows.put_off(&last, now));
+    let again = windows.due(now).unwrap();
+    assert!(again[0].range.start < last[0].range.start && again[0].range.end == last[0].range.end);
+}
+
+#[test]
+fn a_refusal_of_a_whole_text_stands() {
+    let (mut windows, text) = windows(crate::verdict::StreamMode::Hold);
+    let now = Instant::now();
+    windows.push(text, "no more than this", now);
+    windows.finish();
+    let due = windows.due(now).unwrap();
+    assert!(!windows.put_off(&due, now));
+}
+
+#[test]
+fn half_a_word_is_not_judged_while_the_other_half_is_due() {
+    let (mut windows, text) = windows(crate::verdict::StreamMode::Hold);
+    let now = Instant::now();
+    windows.push(text, "a skill", now);
+    let due_at = windows.due_at().unwrap();
+    let due = windows.due(due_at).unwrap();
+    assert_eq!(due[0].range, 0..2);
+    windows.judged(&due, &[], Duration::ZERO, due_at);
+    // A model that says no more may have said it all.
+    let due_at = windows.due_at().unwrap();
+    assert_eq!(windows.due(due_at).unwrap()[0].range, 0..7);
+}
+
+#[test]
+fn a_refusal_that_was_put_off_waits_no_longer_than_a_window() {
+    let (mut windows, text) = windows(crate::verdict::StreamMode::Hold);
+    let now = Instant::now();
+    windows.push(text, "well, some words ", now);
+    let first = windows.due(now).unwrap();
+    assert!(windows.put_off(&first, now));
+    let due_at = windows.due_at().unwrap();
+    assert_eq!(windows.due(due_at).unwrap(), first);
+}
+
+#[test]
+fn what_a_pattern_found_is_not_put_off_and_a_score_is() {
+    let scored = guard("rules:\n  - {id: mail, on: [output], when: pii.email > 0.5, do: refuse}\n");
+    let text = "Write to jane.doe@example.com about zork";
+    let may_change = |guard: &Guard| {
+        let segment = Segment::bare(Direction::Output, text);
+        let judged = guard.look(Exchange::output(vec![segment], Arc::from([]))).now_or_never().unwrap();
+        assert_eq!(judged.verdict.action, Action::Refuse);
+        guard.may_change(&judged.verdict)
+    };
+    assert_eq!((may_change(&REFUSE), may_change(&scored)), (false, true));
 }
 
 #[test]

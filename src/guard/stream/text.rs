@@ -63,16 +63,24 @@ impl Text {
     pub(super) fn border(&self, target: usize) -> usize {
         let fresh = &self.text[self.judged..];
         let sentence = fresh.rfind(['.', '!', '?', '\n', '。', '！', '？']).map(|at| at + 1);
-        if let Some(end) = sentence.filter(|&end| {
+        let ends = |&end: &usize| {
             let half = end >= target / 2;
             // A point within a number or a name ends nothing.
             half && fresh.is_char_boundary(end) && fresh[end..].starts_with(char::is_whitespace)
-        }) {
-            return self.judged + end;
-        }
+        };
+        sentence.filter(ends).map_or_else(|| self.last_word(target), |end| self.judged + end)
+    }
+
+    /// The same for words that have waited long enough: behind the last whole word, or after half a word when that is all.
+    /// Half a word reads as another one.
+    pub(super) fn border_now(&self) -> usize {
+        let end = self.last_word(0);
+        if end > self.judged { end } else { self.text.len() }
+    }
+
+    fn last_word(&self, target: usize) -> usize {
         // The last word may not be whole yet.
-        let last = fresh.split_word_bound_indices().next_back();
-        match last {
+        match self.text[self.judged..].split_word_bound_indices().next_back() {
             Some((_, word)) if word.chars().all(char::is_whitespace) => self.text.len(),
             // A word without end is cut all the same.
             Some((at, word)) if word.len() <= target.max(FIRST * 2) => self.judged + at,
@@ -80,9 +88,10 @@ impl Text {
         }
     }
 
-    /// Where the next window begins: some text before what is new, never within something that is taken out.
-    pub(super) fn start(&self, overlap: usize) -> usize {
-        if self.text.len() <= 2 * overlap {
+    /// Where the next window begins: some text before what is new, never within something that is taken out; at the
+    /// beginning while the text is no longer than this.
+    pub(super) fn start(&self, overlap: usize, from_beginning: usize) -> usize {
+        if self.text.len() <= from_beginning {
             return 0;
         }
         let start = self.judged.saturating_sub(overlap).min(self.cleared);
@@ -94,7 +103,7 @@ impl Text {
             .min()
             .unwrap_or(start);
         let start = self.text.floor_char_boundary(start);
-        // Behind a blank, when one is near: half a word reads as another one.
+        // Behind a blank, when one is near.
         let from = self.text.floor_char_boundary(start.saturating_sub(FIRST * 2));
         self.text[from..start]
             .rfind(char::is_whitespace)
