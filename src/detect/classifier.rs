@@ -1,7 +1,7 @@
 //! A network in this process as a detector, the guard model before all: every segment, every reading of it, judged in
 //! its role and with what it answers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, iter, sync::Arc};
 
 use futures_util::{FutureExt, future::Either};
 
@@ -80,10 +80,16 @@ impl Classifier {
         }
     }
 
-    async fn judge(&self, task: &Task) -> Detected {
+    async fn judge<'s>(&'s self, task: &Task) -> Detected {
         let submit = |text: &Arc<str>, kind: u8, context: Option<Arc<str>>| {
-            let model = self.model(text);
-            let answer = model.worker.submit(Text { text: text.clone(), kind, context }, task.deadline);
+            let text = Text { text: text.clone(), kind, context };
+            // Most are known, and to tell the language costs more than to ask both networks for them.
+            let known = |model: &'s Model| Some((model, Answer::Known(model.worker.known(&text)?)));
+            if let Some(known) = iter::once(&self.english).chain(&self.other).find_map(known) {
+                return Ok(known);
+            }
+            let model = self.model(&text.text);
+            let answer = model.worker.submit(text, task.deadline);
             answer.map(|answer| (model, answer)).map_err(|_| FailureReason::Overloaded)
         };
         let mut asked = Vec::new();

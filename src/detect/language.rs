@@ -6,7 +6,10 @@
 
 mod words;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use whatlang::Lang;
 
@@ -17,6 +20,17 @@ const LOOKED_AT: usize = 2000;
 
 /// From so many letters on, letter statistics are of use.
 const ENOUGH: usize = 40;
+
+/// Of each small word the languages that have it.
+static LANGUAGES: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
+    let mut languages: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (code, words) in SMALL_WORDS {
+        for word in *words {
+            languages.entry(word).or_default().push(code);
+        }
+    }
+    languages
+});
 
 /// A language that can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,11 +113,10 @@ fn by_words(text: &str) -> Option<&'static str> {
     let text = text.to_lowercase();
     let mut scores: BTreeMap<&'static str, u32> = BTreeMap::new();
     for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
-        let having: Vec<&'static str> =
-            SMALL_WORDS.iter().filter(|(_, words)| words.contains(&word)).map(|(code, _)| *code).collect();
+        let Some(having) = LANGUAGES.get(word) else { continue };
         // A single letter may be a variable or a part of a formula.
         let weight = if having.len() == 1 && word.chars().count() > 1 { 2 } else { 1 };
-        for code in having {
+        for &code in having {
             *scores.entry(code).or_default() += weight;
         }
     }

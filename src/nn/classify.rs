@@ -162,13 +162,17 @@ impl Classifier {
         })
     }
 
+    /// A text's scores, when they are known from before.
+    pub fn known(&self, text: &Text) -> Option<Scores> {
+        look_up(&self.cache, text).inspect(|_| self.counters.cached.inc())
+    }
+
     /// Asks for a text's scores.
     ///
     /// # Errors
     /// The queue is full, or the thread has ended.
     pub fn submit(&self, text: Text, deadline: Instant) -> Result<Answer, Refused> {
-        if let Some(scores) = look_up(&self.cache, &text) {
-            self.counters.cached.inc();
+        if let Some(scores) = self.known(&text) {
             return Ok(Answer::Known(scores));
         }
         let (answer, receiver) = oneshot::channel();
