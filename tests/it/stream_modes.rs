@@ -158,11 +158,12 @@ async fn what_is_taken_out_and_what_comes_back_may_be_cut_anywhere() {
     }
 }
 
-/// A gateway whose answers are judged by another guard, with its policy.
-async fn judged_by(guard: &Model, model: &Model) -> (TestApp, PolicyFile) {
-    let policy = PolicyFile::new(
-        "rules:\n  - {id: opinion, on: [output], when: llama_guard.harm > 0.5, do: refuse, reply: generic}\n",
+/// A gateway that asks another guard about texts of this direction, with its policy. `more` stands before the rule.
+async fn judged_by(guard: &Model, model: &Model, direction: &str, more: &str) -> (TestApp, PolicyFile) {
+    let rule = format!(
+        "{{id: opinion, on: [{direction}], when: llama_guard.harm > 0.5, do: refuse, reply: generic}}"
     );
+    let policy = PolicyFile::new(&format!("{more}rules:\n  - {rule}\n"));
     let upstream = format!("upstream: {{name: guard, url: '{}', retries: 0}}", guard.url);
     let app = TestApp::with(model, |settings| {
         settings.policy = Some(policy.path());
@@ -176,7 +177,7 @@ async fn judged_by(guard: &Model, model: &Model) -> (TestApp, PolicyFile) {
 async fn after_first_words(guard: &Model) -> (Reply, [f64; 2]) {
     let (feed, script) = fed();
     let model = Model::start(script).await;
-    let (app, _policy) = judged_by(guard, &model).await;
+    let (app, _policy) = judged_by(guard, &model, "output", "").await;
     let asked = tokio::spawn(Live::of(app.post("/v1/chat/completions").json(&ask("hello"))));
     feed.send(words("The first words of it ")).await.unwrap();
     guard.was_asked().await;
@@ -207,15 +208,8 @@ async fn what_reads_as_harm_in_part_is_judged_again_with_what_follows() {
 async fn beside(model: &Model, opinion: &str) -> (TestApp, Arc<Semaphore>, PolicyFile) {
     let said = Arc::new(Semaphore::new(0));
     let guard = Model::start(Script::Once(Arc::clone(&said), Box::new(Script::Say(opinion.into())))).await;
-    let policy = PolicyFile::new(
-        "input: beside\nrules:\n  - {id: opinion, on: [input], when: llama_guard.harm > 0.5, do: refuse, reply: generic}\n",
-    );
-    let upstream = format!("upstream: {{name: guard, url: '{}', retries: 0}}", guard.url);
-    let app = TestApp::with(model, |settings| {
-        settings.policy = Some(policy.path());
-        settings.guards = Some(format!("[{{kind: llama_guard, model: guard, {upstream}}}]").parse().unwrap());
-    });
-    (app.await, said, policy)
+    let (app, policy) = judged_by(&guard, model, "input", "input: beside\n").await;
+    (app, said, policy)
 }
 
 #[tokio::test]
