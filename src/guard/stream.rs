@@ -49,8 +49,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// The same when the guard is busy. With a second wait behind it and the time of two judgements, still within the guard's
 /// usual deadline.
 const MOST_PATIENCE: Duration = Duration::from_millis(800);
-/// How long words wait for others when a refusal was put off: until a slow model has said some fifteen.
-const SECOND_PATIENCE: Duration = Duration::from_millis(750);
+/// How long words wait for others when a refusal was put off: until a slow model has said some ten.
+const SECOND_PATIENCE: Duration = Duration::from_millis(500);
 /// How many times its last judgement's time a window waits: a guard that is busy is asked less often.
 const EASE: u32 = 8;
 

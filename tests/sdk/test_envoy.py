@@ -12,7 +12,7 @@ from harness import (
     DEADLINE, ROOT, Demur, Model, ask, begin_stream, chunk, completion, echo, get, policy, post, say_bytes, say_json,
     send_event, until,
 )
-from openai import OpenAI
+from openai import APIError, OpenAI
 
 RULES = """
 restore: true
@@ -274,11 +274,10 @@ def test_answers_that_are_not_sent_are_marked(tmp_path, model, demur):
         assert post(envoy.url + CHAT, ask("zork")).headers["x-demur-verdict"] == "refuse"
 
 
-def test_an_endless_answer_is_given_up(tmp_path):
+def test_an_endless_event_is_given_up_before_a_word_of_it(tmp_path):
     def endless(handler, _body):
         begin_stream(handler)
-        for _ in range(40):
-            send_event(handler, chunk({"content": "and so on " * 1000}))
+        send_event(handler, chunk({"content": "and so on " * 40_000}))
         # Whoever waits for the end of this waits for long.
         endless_model.release.wait(DEADLINE)
 
@@ -287,3 +286,20 @@ def test_an_endless_answer_is_given_up(tmp_path):
             answer = post(envoy.url + CHAT, ask("hello", stream=True))
             assert (answer.status, answer.error["code"]) == (502, "upstream_broken")
             assert "and so on" not in answer.body
+
+
+def test_an_endless_stream_ends_in_an_error_behind_what_was_shown(tmp_path):
+    def endless(handler, _body):
+        begin_stream(handler)
+        send_event(handler, chunk({"content": "and so on. " * 20}))
+        # The rest comes when the first words were shown.
+        endless_model.release.wait(DEADLINE)
+        for _ in range(40):
+            send_event(handler, chunk({"content": "and so on. " * 1000}))
+
+    with Model(endless) as endless_model, processor(tmp_path, "--max-answer", "64KiB") as demur:
+        with Envoy(tmp_path, endless_model, demur) as envoy:
+            with pytest.raises(APIError) as error:
+                for _ in envoy.client().chat.completions.create(**ask("hello", stream=True)):
+                    endless_model.release.set()
+            assert error.value.code == "upstream_broken"
