@@ -40,17 +40,19 @@ const STEADY: usize = 128;
 pub const OVERLAP: usize = 300;
 /// The same when the guard is busy: reading the same words again is most of its work.
 const LEAST_OVERLAP: usize = 120;
-/// The same when a refusal was put off: with the words that follow, about what the guard model reads in one pass.
-const SECOND_LOOK: usize = 900;
+/// The same when a refusal was put off: with the words that follow, about what the guard model reads in one pass. Half
+/// of that when the guard is busy.
+const SECOND_LOOK: [usize; 2] = [900, 450];
 /// The longest match of a pattern without a bound that is provided for, in bytes.
 const LONGEST: usize = 1024;
 /// How long words wait for a window to fill.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// The same when the guard is busy. With a second wait behind it and the time of two judgements, still within the guard's
-/// usual deadline.
+/// The same when the guard is busy.
 const MOST_PATIENCE: Duration = Duration::from_millis(800);
-/// How long words wait for others when a refusal was put off: until a slow model has said some ten.
-const SECOND_PATIENCE: Duration = Duration::from_millis(500);
+/// How long words wait for others when a refusal was put off: until a slow model has said some fifteen.
+const SECOND_PATIENCE: Duration = Duration::from_millis(750);
+/// How long after the words came that wait begins at the latest: it ends within the guard's usual deadline.
+const SECOND_WAIT: Duration = Duration::from_millis(600);
 /// How many times its last judgement's time a window waits: a guard that is busy is asked less often.
 const EASE: u32 = 8;
 
@@ -208,9 +210,10 @@ impl Windows {
         if fresh == 0 || fresh < enough && !waited && !ended {
             return None;
         }
-        let overlap = self.shape.overlap[usize::from(self.patience > PATIENCE)];
+        let busy = usize::from(self.patience > PATIENCE);
+        let overlap = self.shape.overlap[busy];
         let (overlap, from_beginning) = match self.put_off {
-            Some(_) => (overlap.max(SECOND_LOOK), overlap.max(SECOND_LOOK)),
+            Some(_) => (overlap.max(SECOND_LOOK[busy]), overlap.max(SECOND_LOOK[busy])),
             None => (overlap, 2 * overlap),
         };
         let windows: Vec<Window> = (self.texts.iter().enumerate())
@@ -277,7 +280,8 @@ impl Windows {
         let fresh = |window: &Window| window.range.end - self.texts[window.text].judged;
         self.put_off = Some(windows.iter().map(fresh).sum());
         for window in windows {
-            self.texts[window.text].since = Some(now);
+            let since = &mut self.texts[window.text].since;
+            *since = since.map(|since| now.min(since + SECOND_WAIT)).or(Some(now));
         }
         true
     }
