@@ -64,12 +64,13 @@ sdk-test: build model $(VENV)/.ready $(LITELLM_VENV)/.ready $(if $(shell command
 
 bench: build model $(TRAIN_VENV)/.ready ## Measure what Demur adds, beside a minimal proxy, and the guard's encoder beside others
 	$(say) "measuring the gateway (about two minutes; leave the machine alone meanwhile)"
-	@cargo bench --locked --profile dev --bench gateway -- $(ARGS)
+	@rm -f target/bench-missed; cargo bench --locked --profile dev --bench gateway -- $(ARGS) || touch target/bench-missed
 	$(say) "measuring streams (about seven minutes)"
 	@cargo bench --locked --profile dev --bench gateway -- --streams
 	$(say) "measuring the encoder beside onnxruntime, candle and PyTorch (about five minutes)"
 	@cargo build --locked --example encode
 	@$(TRAIN_VENV)/bin/python benches/encoder.py
+	@test ! -e target/bench-missed
 
 train: $(TRAIN_VENV)/.ready ## Train the guard model anew from TRAIN_DATA into target/train/guard (hours on a CPU; see models/train)
 	@for part in english multilingual; do \

@@ -86,8 +86,15 @@ fn measure(args: &Args) -> anyhow::Result<ExitCode> {
     let upstream = Process::role("upstream", None)?;
     let proxy = Process::role("proxy", Some(upstream.address))?;
     let observe = Process::demur("observe", "observe", upstream.address)?;
+    let patterns = Process::demur("patterns", "patterns", upstream.address)?;
     let default = Process::demur("default", "default", upstream.address)?;
-    let all = [("direct", &upstream), ("proxy", &proxy), ("observe", &observe), ("default", &default)];
+    let all = [
+        ("direct", &upstream),
+        ("proxy", &proxy),
+        ("observe", &observe),
+        ("patterns", &patterns),
+        ("default", &default),
+    ];
     let mut targets = all.map(|(name, process)| Target::new(name, process));
     runtime.block_on(rounds(&mut targets, args.rounds.unwrap_or(15)))?;
     let report = Report::new(&targets, judged);

@@ -11,10 +11,11 @@ use crate::{
     process::Process,
 };
 
-/// What `default` may add at the median with one connection, as a multiple of what the proxy adds.
+/// What `patterns`, all of `default` but the guard model, may add at the median with one connection, as a multiple of what
+/// the proxy adds. How fast the model is, the encoder's table says: here every request is the same, so it judges one.
 const MOST_ADDED: f64 = 1.5;
 
-/// What `default` must keep of the proxy's requests a second.
+/// What `patterns` must keep of the proxy's requests a second.
 const LEAST_RATE: f64 = 0.6;
 
 /// What detectors and policy may take for two kilobytes, in microseconds.
@@ -71,29 +72,29 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// From the targets `direct`, `proxy`, `observe` and `default`, and the sorted times of verdicts.
-    pub(crate) fn new(targets: &[Target<'_>; 4], judged: Judging) -> Self {
-        let [direct, proxy, _, default] = targets;
+    /// From the targets `direct`, `proxy`, `observe`, `patterns` and `default`, and the sorted times of verdicts.
+    pub(crate) fn new(targets: &[Target<'_>; 5], judged: Judging) -> Self {
+        let [direct, proxy, _, patterns, _] = targets;
         let rows = targets.iter().map(|target| row(target, direct)).collect();
         let parts = judged.parts;
         let judged = Sample { latencies: judged.verdicts, requests_per_second: 0.0 };
         let judging = [judged.quantile(0.5), judged.quantile(0.99)];
         let p50 = |sample: &Sample| sample.quantile(0.5);
-        let added = over_rounds(&default.alone, &proxy.alone, &direct.alone, |default, proxy, direct| {
-            (p50(default) - p50(direct)) / (p50(proxy) - p50(direct))
+        let added = over_rounds(&patterns.alone, &proxy.alone, &direct.alone, |patterns, proxy, direct| {
+            (p50(patterns) - p50(direct)) / (p50(proxy) - p50(direct))
         });
-        let rate = over_rounds(&default.crowd, &proxy.crowd, &direct.crowd, |default, proxy, _| {
-            default.requests_per_second / proxy.requests_per_second
+        let rate = over_rounds(&patterns.crowd, &proxy.crowd, &direct.crowd, |patterns, proxy, _| {
+            patterns.requests_per_second / proxy.requests_per_second
         });
         let bars = vec![
             Bar {
-                name: "`default` adds, times what the proxy adds (p50, 1 connection)",
+                name: "`patterns` adds, times what the proxy adds (p50, 1 connection)",
                 measured: added,
                 limit: MOST_ADDED,
                 holds: added <= MOST_ADDED,
             },
             Bar {
-                name: "`default` keeps, of the proxy's requests/s (32 connections)",
+                name: "`patterns` keeps, of the proxy's requests/s (32 connections)",
                 measured: rate,
                 limit: LEAST_RATE,
                 holds: rate >= LEAST_RATE,

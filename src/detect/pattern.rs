@@ -1,7 +1,7 @@
 //! A policy's own patterns and lists, all looked for in one pass.
 //!
 //! One Aho–Corasick finds the words of the lists and, for each regular expression, the texts without which it
-//! can't match; only expressions whose texts are all there are run. Those that need no text stand in one `RegexSet`.
+//! can't match; only expressions of which one branch has all its texts there are run. Those that need no text stand in one `RegexSet`.
 
 mod border;
 mod finder;
@@ -52,6 +52,7 @@ pub enum PatternError {
 pub struct Patterns {
     signals: Vec<(Arc<str>, Option<Hazard>)>,
     expressions: Vec<Expression>,
+    branches: Vec<Branch>,
     words: Vec<Word>,
     /// Finds the words, and what the expressions need.
     finder: Finder,
@@ -63,6 +64,12 @@ pub struct Patterns {
 struct Expression {
     signal: Arc<str>,
     regex: Regex,
+}
+
+/// A branch of an expression that is a choice; else all of it.
+#[derive(Debug)]
+struct Branch {
+    expression: usize,
     /// A bit for each set of texts that it needs.
     needs: u8,
 }
@@ -82,6 +89,7 @@ impl Patterns {
     pub fn compile<'a>(patterns: impl IntoIterator<Item = &'a Pattern>) -> Result<Self, PatternError> {
         let mut signals = Vec::new();
         let mut expressions = Vec::new();
+        let mut branches = Vec::new();
         let mut words = Vec::new();
         let mut terms = Terms::default();
         let mut unannounced = Vec::new();
@@ -91,18 +99,16 @@ impl Patterns {
                 Matcher::Regex(regexes) => {
                     for source in regexes {
                         let number = expressions.len();
-                        let mut expression = expression(signal, source)?;
-                        for (i, set) in needed(source).into_iter().enumerate() {
-                            expression.needs |= 1 << i;
-                            for Needed { text, edges } in set {
-                                let need = Need { expression: number, set: 1 << i, edges };
-                                terms.entry(text).or_default().needs.push(need);
-                            }
-                        }
-                        if expression.needs == 0 {
+                        expressions.push(expression(signal, source)?);
+                        let needed = needed(source);
+                        if needed.iter().any(Vec::is_empty) {
                             unannounced.push((source.as_str(), number));
+                            continue;
                         }
-                        expressions.push(expression);
+                        for sets in needed {
+                            branches.push(Branch { expression: number, needs: (1 << sets.len()) - 1 });
+                            announce(branches.len() - 1, sets, &mut terms);
+                        }
                     }
                 }
                 Matcher::Words(listed) => {
@@ -125,6 +131,7 @@ impl Patterns {
         Ok(Self {
             signals,
             expressions,
+            branches,
             words,
             finder: Finder::new(terms).map_err(|error| PatternError::TooLarge(error.to_string()))?,
             unannounced: (set, numbers),
@@ -165,7 +172,7 @@ impl TextDetector for Patterns {
         let folded = Folded::new(text);
         let mut announced = Vec::new();
         let ascii = text.is_ascii();
-        let mut met = vec![0_u8; self.expressions.len()];
+        let mut met = vec![0_u8; self.branches.len()];
         self.finder.find(&folded.text, |range, term| {
             for &word in &term.words {
                 let Word { signal, rest } = &self.words[word];
@@ -175,12 +182,13 @@ impl TextDetector for Patterns {
                 }
             }
             for need in &term.needs {
-                let met = &mut met[need.expression];
+                let met = &mut met[need.branch];
                 // `ſ` folds to `s`, but it is none to an edge of ASCII: edges count where all is ASCII.
                 if *met & need.set == 0 && (!ascii || need.edges_hold(&folded.text, &range)) {
                     *met |= need.set;
-                    if *met == self.expressions[need.expression].needs {
-                        announced.push(need.expression);
+                    let Branch { expression, needs } = self.branches[need.branch];
+                    if *met == needs {
+                        announced.push(expression);
                     }
                 }
             }
@@ -190,6 +198,7 @@ impl TextDetector for Patterns {
             announced.extend(set.matches(text).into_iter().map(|i| numbers[i]));
         }
         announced.sort_unstable();
+        announced.dedup();
         for number in announced {
             self.run(number, text, hits);
         }
@@ -199,14 +208,23 @@ impl TextDetector for Patterns {
 fn expression(signal: &Arc<str>, source: &str) -> Result<Expression, PatternError> {
     let regex = RegexBuilder::new(source).case_insensitive(true).build();
     let wrong = |error| PatternError::Regex { signal: Arc::clone(signal), reason: last_line(&error) };
-    Ok(Expression { signal: Arc::clone(signal), regex: regex.map_err(wrong)?, needs: 0 })
+    Ok(Expression { signal: Arc::clone(signal), regex: regex.map_err(wrong)? })
 }
 
-/// The sets of texts that an expression needs.
-fn needed(source: &str) -> Vec<Vec<Needed>> {
+/// Has the texts that a branch needs looked for.
+fn announce(branch: usize, sets: Vec<Vec<Needed>>, terms: &mut Terms) {
+    for (i, set) in sets.into_iter().enumerate() {
+        for Needed { text, edges } in set {
+            terms.entry(text).or_default().needs.push(Need { branch, set: 1 << i, edges });
+        }
+    }
+}
+
+/// The sets of texts that each branch of an expression needs.
+fn needed(source: &str) -> Vec<Vec<Vec<Needed>>> {
     let parsed = regex_syntax::ParserBuilder::new().case_insensitive(true).build().parse(source);
     // What does not parse did not compile, either.
-    parsed.map_or_else(|_| Vec::new(), |hir| literals::needed(&hir))
+    parsed.map_or_else(|_| vec![Vec::new()], |hir| literals::needed(&hir))
 }
 
 /// Where a word and what follows it stand, when they are whole words.

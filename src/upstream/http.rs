@@ -26,6 +26,7 @@ const MODELS_TIMEOUT: Duration = Duration::from_secs(2);
 /// An upstream that is reached over HTTP.
 pub struct HttpUpstream {
     config: UpstreamConfig,
+    kind: Kind,
     base: String,
     /// Where chats go: the path behind the base, and all of it.
     chat: (&'static str, Uri),
@@ -69,7 +70,8 @@ impl HttpUpstream {
         let breaker_open = metrics.upstream_breaker_open.with_label_values(&[&config.name]);
         breaker_open.set(0);
         let chat = ("/chat/completions", uri(&base, "/chat/completions"));
-        Ok(Self { config, base, chat, own, own_anthropic, client, breaker, breaker_open, metrics })
+        let kind = config.kind();
+        Ok(Self { config, kind, base, chat, own, own_anthropic, client, breaker, breaker_open, metrics })
     }
 
     /// Its settings.
@@ -204,7 +206,7 @@ impl HttpUpstream {
     /// Whether a path is of Anthropic's own API. Chat completions are there for OpenAI's clients and take a key as those
     /// send it.
     fn is_anthropic(&self, path: &str) -> bool {
-        self.config.kind() == Kind::Anthropic && path != self.chat.0
+        self.kind == Kind::Anthropic && path != self.chat.0
     }
 
     /// The models it says it serves, as OpenAI's model objects.
@@ -227,7 +229,7 @@ impl HttpUpstream {
         let mut list: Value =
             serde_json::from_slice(&body).map_err(|_| broken("a list of models that is not JSON"))?;
         match list["data"].take() {
-            Value::Array(models) if self.config.kind() == Kind::Openai => Ok(models),
+            Value::Array(models) if self.kind == Kind::Openai => Ok(models),
             Value::Array(models) => {
                 Ok(models.iter().map(|model| openai_model(model, &self.config.name)).collect())
             }

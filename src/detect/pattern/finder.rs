@@ -12,16 +12,16 @@ pub(super) type Terms = BTreeMap<String, Term>;
 /// What a text is looked for.
 #[derive(Debug, Default)]
 pub(super) struct Term {
-    /// Expressions that need it.
+    /// Branches of expressions that need it.
     pub(super) needs: Vec<Need>,
     /// The numbers of the words that it is, and of the phrases that begin with it.
     pub(super) words: Vec<usize>,
 }
 
-/// An expression needs a text.
+/// A branch of an expression needs a text.
 #[derive(Debug)]
 pub(super) struct Need {
-    pub(super) expression: usize,
+    pub(super) branch: usize,
     /// The bit of the set in which it needs it.
     pub(super) set: u8,
     /// Whether no word may go on before it, and after it.
@@ -29,7 +29,7 @@ pub(super) struct Need {
 }
 
 impl Need {
-    /// Whether the text stands there as the expression needs it.
+    /// Whether the text stands there as the branch needs it.
     pub(super) fn edges_hold(&self, text: &str, range: &Range<usize>) -> bool {
         let inside =
             |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at)).is_some_and(|b| is_word(*b));

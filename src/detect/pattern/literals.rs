@@ -50,13 +50,17 @@ impl Needed {
     }
 }
 
-/// Sets of texts: everything that the expression matches has a text of each set. None when nothing useful is
-/// known; the rarest comes first.
-pub(super) fn needed(hir: &Hir) -> Vec<Vec<Needed>> {
-    sets_of(known(hir, [false; 2]))
-        .iter()
-        .map(|set| set.iter().map(|text| Needed::new(text)).collect())
-        .collect()
+/// For each branch of a choice that is the whole expression, sets of texts: everything that the branch matches has a text
+/// of each set. None when nothing useful is known; the rarest comes first.
+pub(super) fn needed(hir: &Hir) -> Vec<Vec<Vec<Needed>>> {
+    match hir.kind() {
+        HirKind::Capture(capture) => needed(&capture.sub),
+        HirKind::Alternation(branches) => branches.iter().flat_map(needed).collect(),
+        _ => {
+            let texts = |set: &Texts| set.iter().map(|text| Needed::new(text)).collect();
+            vec![sets_of(known(hir, [false; 2])).iter().map(texts).collect()]
+        }
+    }
 }
 
 /// What is known of a part of an expression.
@@ -235,13 +239,18 @@ fn share(c: char) -> f64 {
 mod tests {
     use super::*;
 
-    /// The sets, with `|` for an edge.
+    /// The sets of an expression of one branch, with `|` for an edge.
     fn of(pattern: &str) -> Vec<Vec<String>> {
+        branches(pattern).swap_remove(0)
+    }
+
+    fn branches(pattern: &str) -> Vec<Vec<Vec<String>>> {
         let hir = regex_syntax::ParserBuilder::new().case_insensitive(true).build().parse(pattern).unwrap();
         let shown = |Needed { text, edges: [left, right] }: Needed| {
             format!("{}{text}{}", if left { "|" } else { "" }, if right { "|" } else { "" })
         };
-        needed(&hir).into_iter().map(|set| set.into_iter().map(shown).collect()).collect()
+        let of_set = |set: Vec<Needed>| set.into_iter().map(shown).collect();
+        needed(&hir).into_iter().map(|branch| branch.into_iter().map(of_set).collect()).collect()
     }
 
     #[test]
@@ -258,8 +267,16 @@ mod tests {
     #[test]
     fn a_choice_needs_one_of_its_branches() {
         assert_eq!(of(r"(kill|murder)s? him"), [["kills him", "kill him", "murders him", "murder him"]]);
-        assert_eq!(of(r"make\s+soap|cook\s+rice"), [["cook|", "make|"], ["|rice", "|soap"]]);
-        assert_eq!(of(r"make\s+soap|rice"), [["make|", "rice"]]);
+        assert_eq!(of(r"(?:make\s+soap|cook\s+rice)\s"), [["cook|", "make|"], ["|rice|", "|soap|"]]);
+        assert_eq!(of(r"(?:make\s+soap|rice)\s"), [["make|", "rice|"]]);
+    }
+
+    #[test]
+    fn branches_of_the_whole_need_texts_of_their_own() {
+        assert_eq!(
+            branches(r"make\s+soap|(rice|a+)"),
+            [vec![vec!["make|"], vec!["|soap"]], vec![vec!["rice"]], vec![]]
+        );
     }
 
     #[test]
@@ -284,7 +301,7 @@ mod tests {
     #[test]
     fn where_nothing_is_needed_there_is_nothing() {
         for pattern in [r"\d{16}", "a?", "(abc|.)", "a", r"\w+", r"\b"] {
-            assert_eq!(of(pattern), Vec::<Vec<String>>::new(), "{pattern}");
+            assert!(branches(pattern).iter().any(Vec::is_empty), "{pattern}");
         }
     }
 }
