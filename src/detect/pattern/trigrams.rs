@@ -19,7 +19,10 @@ const CASE: u32 = 0x2020_2020;
 pub(super) struct Trigrams {
     /// Trigrams that are of use where no word begins, and where one does.
     of_use: [Set; 2],
-    /// Where the candidates of each trigram begin; those of the next one follow.
+    /// How many trigrams are of use before each word of the set.
+    before: Box<[u32]>,
+    /// Where the candidates of each trigram of use begin; those of the next one follow. Only those that are of use stand
+    /// here: all of them would be more than the fastest cache holds.
     first: Box<[u32]>,
     candidates: Vec<Candidate>,
     terms: Vec<(String, Term)>,
@@ -41,6 +44,11 @@ struct Set(Box<[u64]>);
 impl Set {
     fn has(&self, trigram: usize) -> bool {
         self.0[trigram / 64] >> (trigram % 64) & 1 == 1
+    }
+
+    /// How many smaller ones stand in the same word of the set.
+    fn less_in_word(&self, trigram: usize) -> usize {
+        (self.0[trigram / 64] & ((1 << (trigram % 64)) - 1)).count_ones() as usize
     }
 
     fn add(&mut self, trigram: usize) {
@@ -68,14 +76,19 @@ impl Trigrams {
                 }
             }
         }
-        let mut first = Vec::with_capacity(TRIGRAMS + 1);
+        let mut first = Vec::new();
         let mut candidates: Vec<Candidate> = Vec::new();
-        for more in of_trigram {
+        for more in of_trigram.into_iter().filter(|more| !more.is_empty()) {
             first.push(candidates.len() as u32);
             candidates.extend(more);
         }
         first.push(candidates.len() as u32);
-        Self { of_use, first: first.into(), candidates, terms }
+        let counts = of_use[1].0.iter().scan(0, |sum, bits| {
+            let before = *sum;
+            *sum += bits.count_ones();
+            Some(before)
+        });
+        Self { before: counts.collect(), of_use, first: first.into(), candidates, terms }
     }
 
     /// Tells of every occurrence.
@@ -92,14 +105,17 @@ impl Trigrams {
             begins = !is_word(text[at]);
         }
         // Two characters at the end.
-        if begins {
-            self.look(text, rest.len(), push(trigram, 0), found);
+        let trigram = push(trigram, 0);
+        if begins && self.of_use[1].has(trigram) {
+            self.look(text, rest.len(), trigram, found);
         }
     }
 
+    /// Looks closer, at a trigram that is of use.
     fn look(&self, text: &[u8], at: usize, trigram: usize, found: &mut impl FnMut(Range<usize>, &Term)) {
         let here = head(&text[at..]);
-        let candidates = self.first[trigram] as usize..self.first[trigram + 1] as usize;
+        let rank = self.before[trigram / 64] as usize + self.of_use[1].less_in_word(trigram);
+        let candidates = self.first[rank] as usize..self.first[rank + 1] as usize;
         for candidate in &self.candidates[candidates] {
             if (here ^ candidate.head) & candidate.mask != 0 {
                 continue;
