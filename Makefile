@@ -67,7 +67,7 @@ bench: build model $(TRAIN_VENV)/.ready ## Measure what Demur adds, beside a min
 	@rm -f target/bench-missed; cargo bench --locked --profile dev --bench gateway -- $(ARGS) || touch target/bench-missed
 	$(say) "measuring streams (about seven minutes)"
 	@cargo bench --locked --profile dev --bench gateway -- --streams
-	$(say) "measuring the encoder beside onnxruntime, candle and PyTorch (about five minutes)"
+	$(say) "measuring the encoder beside onnxruntime, candle and PyTorch (about three minutes)"
 	@cargo build --locked --example encode
 	@$(TRAIN_VENV)/bin/python benches/encoder.py
 	@test ! -e target/bench-missed
@@ -75,7 +75,7 @@ bench: build model $(TRAIN_VENV)/.ready ## Measure what Demur adds, beside a min
 train: $(TRAIN_VENV)/.ready ## Train the guard model anew from TRAIN_DATA into target/train/guard (hours on a CPU; see models/train)
 	@for part in english multilingual; do \
 	    printf '\033[1m== %s\033[0m\n' "training the $$part network"; \
-	    $(TRAIN_VENV)/bin/python models/train/make.py $$part --data $(TRAIN_DATA); \
+	    $(TRAIN_VENV)/bin/python models/train/make.py $$part --data $(TRAIN_DATA) || exit 1; \
 	done
 
 goldens: $(TRAIN_VENV)/.ready ## Make the stored outputs that tests/guard_model.rs compares with, after models/guard has changed
@@ -119,32 +119,17 @@ python-tools:
 	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing\n  venv: apt-get install python3-venv"; \
 	if [ -n "$$missing" ]; then printf "missing on this machine:$$missing\n"; exit 1; fi
 
-$(VENV)/.ready: tests/sdk/requirements.txt | python-tools
-	$(say) "making $(VENV) for the tests from outside"
-	@rm -rf $(VENV)
-	@python3 -m venv $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
+# Where Python's packages lie, and what says which.
+$(VENV)/.ready: tests/sdk/requirements.txt
+$(LITELLM_VENV)/.ready: tests/sdk/litellm.txt
+$(TRAIN_VENV)/.ready: models/train/requirements.txt
+$(COVERAGE_VENV)/.ready: tests/coverage/requirements.txt
 
-$(LITELLM_VENV)/.ready: tests/sdk/litellm.txt | python-tools
-	$(say) "making $(LITELLM_VENV) for the LiteLLM proxy (about a minute)"
-	@rm -rf $(LITELLM_VENV) && mkdir -p $(LITELLM_VENV)
-	@python3 -m venv $(LITELLM_VENV)
-	@$(LITELLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
-
-$(TRAIN_VENV)/.ready: models/train/requirements.txt | python-tools
-	$(say) "making $(TRAIN_VENV) for training and benchmarks"
-	@rm -rf $(TRAIN_VENV) && mkdir -p $(TRAIN_VENV)
-	@python3 -m venv $(TRAIN_VENV)
-	@$(TRAIN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
-
-$(COVERAGE_VENV)/.ready: tests/coverage/requirements.txt | python-tools
-	$(say) "making $(COVERAGE_VENV) for the vendors' schemas"
-	@rm -rf $(COVERAGE_VENV) && mkdir -p $(COVERAGE_VENV)
-	@python3 -m venv $(COVERAGE_VENV)
-	@$(COVERAGE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+%/.ready: | python-tools
+	$(say) "bringing what $< names into $(@D) (about a minute)"
+	@rm -rf $(@D)
+	@python3 -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # Only the one program out of Debian's package: no service is installed. Without it its tests are skipped, in CI they fail.
