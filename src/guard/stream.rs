@@ -47,8 +47,8 @@ const SECOND_LOOK: [usize; 2] = [900, 450];
 const LONGEST: usize = 1024;
 /// How long words wait for a window to fill.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// The same when the guard is busy.
-const MOST_PATIENCE: Duration = Duration::from_millis(800);
+/// The same when the guard is busy. With two judgements behind it, still within the guard's usual deadline.
+const MOST_PATIENCE: Duration = Duration::from_millis(1100);
 /// How long words wait for others when a refusal was put off: until a slow model has said some fifteen.
 const SECOND_PATIENCE: Duration = Duration::from_millis(750);
 /// How long after the words came that wait begins at the latest: it ends within the guard's usual deadline.
@@ -303,7 +303,9 @@ impl Windows {
                 text.take_out(window.range.start, redaction);
             }
             text.judged = window.range.end;
-            text.since = (text.judged < text.text.len()).then_some(now);
+            // What is left came while the window was judged.
+            let cut = now.checked_sub(took).unwrap_or(now);
+            text.since = (text.judged < text.text.len()).then_some(cut);
             text.clear(shape);
         }
     }

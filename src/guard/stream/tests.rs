@@ -233,15 +233,18 @@ fn a_busy_guard_is_asked_less_often_and_reads_less_again() {
         let now = Instant::now();
         windows.push(text, &"word ".repeat(200), now);
         let due = windows.due(now).unwrap();
-        windows.judged(&due, &[], took, now);
         windows.push(text, "more", now);
+        let now = now + took;
+        windows.judged(&due, &[], took, now);
         let waits = windows.due_at().unwrap() - now;
         let due = windows.due(now + waits).unwrap();
-        (waits, 1000 - due[0].range.start)
+        // From one judgement's beginning to the next one's.
+        (took + waits, 1000 - due[0].range.start)
     };
-    let (waits, again) = read_again(Duration::from_millis(10));
-    let (waits_busy, again_busy) = read_again(Duration::from_millis(600));
-    assert!(waits_busy > 3 * waits && waits_busy + Duration::from_millis(600) <= Limits::default().deadline);
+    let busy = Duration::from_millis(400);
+    let (every, again) = read_again(Duration::from_millis(10));
+    let (every_busy, again_busy) = read_again(busy);
+    assert!(every_busy > 3 * every && every_busy + 2 * busy <= Limits::default().deadline);
     assert!(again >= super::OVERLAP && again_busy < again / 2 && again_busy >= super::LEAST_OVERLAP);
 }
 
