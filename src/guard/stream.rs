@@ -39,16 +39,16 @@ const STEADY: usize = 128;
 /// Bytes before a window that are judged with it. A text up to twice as long is judged from its beginning.
 pub const OVERLAP: usize = 300;
 /// The same when the guard is busy: reading the same words again is most of its work.
-const LEAST_OVERLAP: usize = 120;
+const LEAST_OVERLAP: usize = 100;
 /// The same when a refusal was put off: with the words that follow, about what the guard model reads in one pass. Half
 /// of that when the guard is busy.
-const SECOND_LOOK: [usize; 2] = [900, 450];
+const SECOND_LOOK: [usize; 2] = [900, 400];
 /// The longest match of a pattern without a bound that is provided for, in bytes.
 const LONGEST: usize = 1024;
 /// How long words wait for a window to fill.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// The same when the guard is busy. With two judgements behind it, still within the guard's usual deadline.
-const MOST_PATIENCE: Duration = Duration::from_millis(1100);
+const MOST_PATIENCE: Duration = Duration::from_millis(1000);
 /// How long words wait for others when a refusal was put off: until a slow model has said some fifteen.
 const SECOND_PATIENCE: Duration = Duration::from_millis(750);
 /// How long after the words came that wait begins at the latest: it ends within the guard's usual deadline.

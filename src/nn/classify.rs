@@ -1,9 +1,9 @@
 //! The thread that runs the guard's network for all requests.
 //!
-//! Each turn is one pass over the windows of the texts that wait, those with the least left first, so that a short
-//! prompt need not wait for a long document. Between turns those whose caller has left, or whose time is over, are
-//! dropped. What was judged is kept under its text, role and context, so the old messages of a long conversation, and
-//! the same question from many users, cost nothing.
+//! Each turn is one pass over the windows of the texts that wait, those first that are short or have waited long, so that
+//! a short prompt need not wait for a long document, nor the document for ever. Between turns those whose caller has
+//! left, or whose time is over, are dropped. What was judged is kept under its text, role and context, so the old
+//! messages of a long conversation, and the same question from many users, cost nothing.
 
 use std::{
     num::NonZeroUsize,
@@ -11,7 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -29,6 +29,9 @@ use super::{
 
 /// Tokens of one pass: what a short text waits for at most when a long one is before it.
 const PASS: usize = 512;
+/// How much time a token counts for: a text overtakes one that came earlier when it is so much shorter. Some ten times what
+/// reading it takes.
+const TOKEN: Duration = Duration::from_millis(1);
 /// Texts that are worked on side by side.
 const ACTIVE: usize = 64;
 
@@ -205,8 +208,10 @@ struct Active {
 }
 
 impl Active {
-    fn tokens(&self) -> usize {
-        self.left.iter().map(|shown| shown.window.ids.len()).sum()
+    /// When it is its turn: those that are to be answered soon and have little left come first.
+    fn turn(&self) -> Instant {
+        let tokens: usize = self.left.iter().map(|shown| shown.window.ids.len()).sum();
+        self.item.deadline + TOKEN * u32::try_from(tokens).unwrap_or(u32::MAX)
     }
 
     /// Keeps the highest probability of each head.
@@ -294,7 +299,7 @@ impl<N: Network> Run<N> {
         self.finish(|active| active.left.is_empty().then(|| Ok(active.best.as_slice().into())));
         self.finish(|active| (now >= active.item.deadline).then_some(Err(Unjudged::Late)));
         self.active.retain(|active| !active.item.is_gone());
-        self.active.sort_by_key(Active::tokens);
+        self.active.sort_by_key(Active::turn);
 
         let (mut owners, mut shown, mut tokens) = (Vec::new(), Vec::<Shown>::new(), 0);
         'full: for i in 0..self.active.len() {

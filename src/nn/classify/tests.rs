@@ -67,7 +67,11 @@ fn soon() -> Instant {
 
 impl Harness {
     fn ask(&self, words: &str) -> oneshot::Receiver<Result<Scores, Unjudged>> {
-        match self.classifier.submit(text(words), soon()).unwrap() {
+        self.ask_until(words, soon())
+    }
+
+    fn ask_until(&self, words: &str, deadline: Instant) -> oneshot::Receiver<Result<Scores, Unjudged>> {
+        match self.classifier.submit(text(words), deadline).unwrap() {
             Answer::Coming(receiver) => receiver,
             Answer::Known(_) => panic!("`{words}` is known"),
         }
@@ -177,4 +181,16 @@ fn short_texts_do_not_wait_for_a_long_one() {
         h.pass();
     }
     assert_eq!(long.blocking_recv().unwrap().unwrap().len(), 1);
+}
+
+#[test]
+fn a_long_text_that_has_waited_long_is_not_overtaken() {
+    let h = harness(Limits::default());
+    let long = h.ask(&"x".repeat(2 * PASS));
+    assert_eq!(h.passes.recv().unwrap(), PASS / 4);
+    let short = h.ask_until("a", soon() + TOKEN * 2 * PASS as u32);
+    h.go.send(()).unwrap();
+    assert_eq!([h.pass(), h.pass()], [PASS / 4, 1]);
+    long.blocking_recv().unwrap().unwrap();
+    short.blocking_recv().unwrap().unwrap();
 }
