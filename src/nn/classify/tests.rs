@@ -40,10 +40,11 @@ impl Network for Stub {
     }
 }
 
+/// A test that fails drops `go` first, so that no pass waits for it and the thread ends.
 struct Harness {
-    classifier: Classifier,
-    passes: Receiver<usize>,
     go: Sender<()>,
+    passes: Receiver<usize>,
+    classifier: Classifier,
 }
 
 fn harness(limits: Limits) -> Harness {
@@ -186,11 +187,14 @@ fn short_texts_do_not_wait_for_a_long_one() {
 #[test]
 fn a_long_text_that_has_waited_long_is_not_overtaken() {
     let h = harness(Limits::default());
-    let long = h.ask(&"x".repeat(2 * PASS));
+    let mut long = h.ask(&"x".repeat(2 * PASS));
     assert_eq!(h.passes.recv().unwrap(), PASS / 4);
     let short = h.ask_until("a", soon() + TOKEN * 2 * PASS as u32);
     h.go.send(()).unwrap();
-    assert_eq!([h.pass(), h.pass()], [PASS / 4, 1]);
-    long.blocking_recv().unwrap().unwrap();
+    h.pass();
+    // Before the third pass runs the long one has its scores.
+    h.passes.recv().unwrap();
+    long.try_recv().unwrap().unwrap();
+    h.go.send(()).unwrap();
     short.blocking_recv().unwrap().unwrap();
 }
