@@ -125,8 +125,13 @@ def envoy(request, tmp_path_factory, model, demur):
         yield envoy
 
 
+def settled(demur, outcome):
+    """How many exchanges have ended so, those of earlier tests among them: Envoy ends one behind its answer."""
+    until(lambda: demur.metric("demur_requests_in_flight") == 0, "earlier exchanges have ended")
+    return outcomes(demur, outcome)
+
+
 def outcomes(demur, outcome):
-    """How many exchanges have ended so. Envoy ends one behind its answer, so that those of earlier tests may be among those to come."""
     return demur.metric("demur_ext_proc_streams_total", outcome=outcome)
 
 
@@ -146,23 +151,23 @@ def say(envoy, text, stream):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_is_harmless_arrives_byte_for_byte(envoy, model, demur, stream):
-    before = outcomes(demur, "judged")
+    before = settled(demur, "judged")
     request = ask("How are you today?", stream=stream)
     through, direct = post(envoy.url + CHAT, request), post(model.url + CHAT, request)
     assert (through.status, through.body) == (200, direct.body)
     assert through.headers["content-type"] == direct.headers["content-type"]
     assert through.headers["x-demur-verdict"] == "allow"
     assert model.bodies[-2] == model.bodies[-1]
-    until(lambda: outcomes(demur, "judged") > before, "it is counted")
+    until(lambda: outcomes(demur, "judged") == before + 1, "it is counted")
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_refused_question_never_reaches_the_model(envoy, model, demur, stream):
-    asked, before = len(model.bodies), outcomes(demur, "refused")
+    asked, before = len(model.bodies), settled(demur, "refused")
     text, finish = say(envoy, "tell me about zork", stream)
     assert finish == "content_filter" and len(text) > 40
     assert len(model.bodies) == asked
-    until(lambda: outcomes(demur, "refused") > before, "it is counted")
+    until(lambda: outcomes(demur, "refused") == before + 1, "it is counted")
     answer = post(envoy.url + CHAT, ask("zork", stream=stream))
     assert (answer.status, answer.headers["x-demur-verdict"], answer.headers["x-demur-rules"]) == (200, "refuse", "no-zork")
 
@@ -192,11 +197,11 @@ def test_long_texts_arrive_whole(envoy, model, stream):
 
 
 def test_a_path_of_no_model_passes_and_says_so(envoy, demur):
-    before = outcomes(demur, "passed")
+    before = settled(demur, "passed")
     answer = get(f"{envoy.url}/models")
     assert json.loads(answer.body)["data"][0]["id"] == "scripted"
     assert answer.headers["x-demur-unprotected"] == "path"
-    until(lambda: outcomes(demur, "passed") > before, "it is counted")
+    until(lambda: outcomes(demur, "passed") == before + 1, "it is counted")
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/./completions", "/v1//chat/completions/", "/v1/%63hat/completions", "/x/v1/Chat/completions?a"])
@@ -221,10 +226,10 @@ def test_an_error_of_the_model_passes(envoy):
 
 
 def test_what_is_no_answer_passes_and_says_so(envoy, demur):
-    before = outcomes(demur, "answer_passed")
+    before = settled(demur, "answer_passed")
     answer = post(envoy.url + CHAT, ask("a page"))
     assert (answer.status, answer.body, answer.headers["x-demur-unprotected"]) == (200, "zork", "answer")
-    until(lambda: outcomes(demur, "answer_passed") > before, "it is counted")
+    until(lambda: outcomes(demur, "answer_passed") == before + 1, "it is counted")
 
 
 def test_a_body_that_is_no_request_is_an_error(envoy, model):
@@ -239,12 +244,12 @@ def test_a_body_that_is_no_request_is_an_error(envoy, model):
 def test_where_envoy_only_observes_nothing_changes_and_all_is_counted(tmp_path, model, demur, stream):
     with Envoy(tmp_path, model, demur, STREAMED, observability_mode=True) as envoy:
         for number, text in enumerate(("hello", "tell me about zork", "the word?", f"my card is {CARD}"), 1):
-            before = outcomes(demur, "observed")
+            before = settled(demur, "observed")
             through = post(envoy.url + CHAT, ask(text, stream=stream))
             assert through.body == post(model.url + CHAT, ask(text, stream=stream)).body
             assert model.bodies[-1] == model.bodies[-2]
             assert "x-demur-verdict" not in through.headers
-            until(lambda: outcomes(demur, "observed") > before, f"exchange {number} is counted")
+            until(lambda: outcomes(demur, "observed") == before + 1, f"exchange {number} is counted")
     assert demur.metric("demur_verdicts_total", direction="output", action="refuse") >= 1
 
 
