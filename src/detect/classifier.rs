@@ -1,21 +1,26 @@
 //! A network in this process as a detector, the guard model before all: every segment, every reading of it, judged in
 //! its role and with what it answers.
 
-use std::{collections::BTreeMap, iter, sync::Arc};
+mod networks;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{FutureExt, future::Either};
 
 use super::{
     Detected, Detecting, Detector, Task,
     conversation::{self, ESCALATION, Talk},
-    language,
     sense::{Namespace, Sense},
 };
 use crate::{
     message::{Direction, Exchange, Place, Role, Segment},
-    nn::classify::{Answer, Classifier as Worker, Score, Scores, Text, Unjudged},
-    verdict::{FailureReason, Finding, SignalInfo, SignalKind},
+    nn::classify::Text,
+    verdict::{Finding, SignalInfo, SignalKind},
 };
+pub use networks::Model;
+use networks::Networks;
 
 /// The detector's name, and the namespace of its signals.
 pub const NAME: &str = "guard";
@@ -31,66 +36,31 @@ const UNKNOWN_QUESTION: f32 = 0.3;
 /// A hazard's score below this is no finding; the signals beside the hazards are always told.
 const FLOOR: f32 = 0.05;
 
-/// A network with the signals of its heads.
-pub struct Model {
-    worker: Worker,
-    /// What each head says, where it is of interest.
-    senses: Vec<Option<Sense>>,
-}
-
-impl Model {
-    /// The thread that runs a network, and what each of its heads says.
-    pub fn new(worker: Worker, senses: Vec<Option<Sense>>) -> Self {
-        Self { worker, senses }
-    }
-
-    /// How harmful a text is that got these scores.
-    fn harm(&self, scores: &[Score]) -> f32 {
-        let harm = self.senses.iter().zip(scores).find(|(sense, _)| **sense == Some(Sense::Harm));
-        harm.map_or(0.0, |(_, (score, _))| *score)
-    }
-}
-
 /// A network as a detector, or two: one for English and one for every other language.
 pub struct Classifier {
     namespace: Namespace,
-    english: Model,
-    other: Option<Model>,
+    networks: Networks,
     /// Whether it is the guard model: it reads the user's turns together, too, and an operator's words as a user's.
     is_guard: bool,
 }
 
 impl Classifier {
-    /// The guard model, which judges by one network, or what is not English by another.
+    /// The guard model, which judges by one network, or what is not English by another; that one is a second opinion on
+    /// what is.
     pub fn guard(english: Model, other: Option<Model>) -> Self {
-        Self { namespace: Namespace::new(NAME, Sense::all()), english, other, is_guard: true }
+        let networks = Networks { english, other };
+        Self { namespace: Namespace::new(NAME, Sense::all()), networks, is_guard: true }
     }
 
     /// Another network, whose signals are called by its name.
     pub fn named(name: &'static str, model: Model) -> Self {
-        let senses = model.senses.iter().copied().flatten();
-        Self { namespace: Namespace::new(name, senses), english: model, other: None, is_guard: false }
+        let namespace = Namespace::new(name, model.senses());
+        Self { namespace, networks: Networks { english: model, other: None }, is_guard: false }
     }
 
-    /// The network that reads the text's language.
-    fn model(&self, text: &str) -> &Model {
-        match &self.other {
-            Some(other) if !language::reads_as_english(text) => other,
-            _ => &self.english,
-        }
-    }
-
-    async fn judge<'s>(&'s self, task: &Task) -> Detected {
+    async fn judge(&self, task: &Task) -> Detected {
         let submit = |text: &Arc<str>, kind: u8, context: Option<Arc<str>>| {
-            let text = Text { text: text.clone(), kind, context };
-            // Most are known, and to tell the language costs more than to ask both networks for them.
-            let known = |model: &'s Model| Some((model, Answer::Known(model.worker.known(&text)?)));
-            if let Some(known) = iter::once(&self.english).chain(&self.other).find_map(known) {
-                return Ok(known);
-            }
-            let model = self.model(&text.text);
-            let answer = model.worker.submit(text, task.deadline);
-            answer.map(|answer| (model, answer)).map_err(|_| FailureReason::Overloaded)
+            self.networks.ask(Text { text: text.clone(), kind, context }, task.deadline)
         };
         let mut asked = Vec::new();
         for (i, (segment, views)) in task.exchange.segments.iter().zip(&task.views).enumerate() {
@@ -113,33 +83,32 @@ impl Classifier {
             }
         }
         let mut best: BTreeMap<(usize, Sense), Finding> = BTreeMap::new();
-        for (segment, view, (model, answer)) in asked {
-            for (sense, (score, bytes)) in model.senses.iter().zip(&*self.scores(answer).await?) {
-                let Some(sense) = *sense else { continue };
-                let told = *score >= FLOOR || sense.hazard().is_none();
-                let known = best.get(&(segment, sense)).is_some_and(|finding| finding.score >= *score);
+        for (segment, view, asked) in asked {
+            for (sense, score, bytes) in asked.said().await?.scores() {
+                let told = score >= FLOOR || sense.hazard().is_none();
+                let known = best.get(&(segment, sense)).is_some_and(|finding| finding.score >= score);
                 if told && !known {
                     let span = Some(view.map.to_original(bytes)).filter(|span| !span.is_empty());
-                    let finding = self.namespace.finding(sense, *score, segment, span);
+                    let finding = self.namespace.finding(sense, score, segment, span);
                     best.extend(finding.map(|finding| ((segment, sense), finding)));
                 }
             }
         }
         let mut findings: Vec<Finding> = best.into_values().collect();
-        if let Some(((model, answer), talk)) = talk {
-            let together = model.harm(&self.scores(answer).await?);
+        if let Some((asked, talk)) = talk {
+            let together = asked.said().await?.harm();
             findings.extend(self.escalation(&talk, together, &findings));
         }
         if self.is_guard && task.exchange.direction == Direction::Output {
             let mut harm = if questions.is_empty() { UNKNOWN_QUESTION } else { 0.0 };
-            for (model, answer) in questions {
-                harm = model.harm(&self.scores(answer).await?).max(harm);
+            for question in questions {
+                harm = question.said().await?.harm().max(harm);
             }
             let of_each = (0..task.exchange.segments.len()).map(|i| self.about_all(QUESTION_HARM, harm, i));
             findings.extend(of_each);
         }
-        for (segment, (model, answer)) in nudges {
-            findings.push(self.about_all(NUDGE, model.harm(&self.scores(answer).await?), segment));
+        for (segment, nudge) in nudges {
+            findings.push(self.about_all(NUDGE, nudge.said().await?.harm(), segment));
         }
         Ok(findings)
     }
@@ -156,21 +125,6 @@ impl Classifier {
     /// A finding about a whole segment.
     fn about_all(&self, signal: &str, score: f32, segment: usize) -> Finding {
         Finding { signal: signal.into(), detector: self.namespace.detector(), score, segment, span: None }
-    }
-
-    async fn scores(&self, answer: Answer) -> Result<Scores, FailureReason> {
-        match answer {
-            Answer::Known(scores) => Ok(scores),
-            Answer::Coming(receiver) => match receiver.await {
-                Ok(Ok(scores)) => Ok(scores),
-                Ok(Err(Unjudged::Late)) => Err(FailureReason::Late),
-                Ok(Err(Unjudged::Failed(error))) => {
-                    tracing::error!(detector = self.namespace.detector(), error, "a network failed");
-                    Err(FailureReason::Error)
-                }
-                Err(_) => Err(FailureReason::Error),
-            },
-        }
     }
 }
 

@@ -1,0 +1,146 @@
+//! The networks of a detector: which of them reads a text, and when both do.
+
+use std::{ops::Range, time::Instant};
+
+use crate::{
+    detect::{language, sense::Sense},
+    nn::classify::{Answer, Classifier as Worker, Scores, Text, Unjudged},
+    verdict::FailureReason,
+};
+
+/// From this harm on, nothing is held against a user on the word of one network: the other one reads the same words, and
+/// the mean of their log odds counts. `models/guard/MODEL_CARD.md` says what that changes and what it costs.
+const DOUBT: f32 = 0.5;
+
+/// What keeps the log odds of a probability finite.
+const LEAST: f32 = 1e-6;
+
+/// A network with the signals of its heads.
+pub struct Model {
+    worker: Worker,
+    /// What each head says, where it is of interest.
+    senses: Vec<Option<Sense>>,
+}
+
+impl Model {
+    /// The thread that runs a network, and what each of its heads says.
+    pub fn new(worker: Worker, senses: Vec<Option<Sense>>) -> Self {
+        Self { worker, senses }
+    }
+
+    /// What its heads are of interest for.
+    pub(super) fn senses(&self) -> impl Iterator<Item = Sense> {
+        self.senses.iter().copied().flatten()
+    }
+
+    async fn scores(&self, answer: Answer) -> Result<Scores, FailureReason> {
+        match answer {
+            Answer::Known(scores) => Ok(scores),
+            Answer::Coming(receiver) => match receiver.await {
+                Ok(Ok(scores)) => Ok(scores),
+                Ok(Err(Unjudged::Late)) => Err(FailureReason::Late),
+                Ok(Err(Unjudged::Failed(error))) => {
+                    tracing::error!(error, "a network failed");
+                    Err(FailureReason::Error)
+                }
+                Err(_) => Err(FailureReason::Error),
+            },
+        }
+    }
+
+    fn submit(&self, text: Text, deadline: Instant) -> Result<Answer, FailureReason> {
+        self.worker.submit(text, deadline).map_err(|_| FailureReason::Overloaded)
+    }
+}
+
+/// One network, or two: one for English and one for every other language.
+pub(super) struct Networks {
+    pub(super) english: Model,
+    pub(super) other: Option<Model>,
+}
+
+impl Networks {
+    /// Shows a text to the network that reads its language.
+    pub(super) fn ask(&self, text: Text, deadline: Instant) -> Result<Asked<'_>, FailureReason> {
+        // Most are known, and to tell the language costs more than to ask for them. Only English is known to the first.
+        let known = self.english.worker.known(&text).map(Answer::Known);
+        let is_english = known.is_some() || self.other.is_none() || language::reads_as_english(&text.text);
+        let second = self.other.as_ref().filter(|_| is_english && text.kind == super::USER);
+        let second = second.map(|model| (model, text.clone()));
+        let model = self.other.as_ref().filter(|_| !is_english).unwrap_or(&self.english);
+        let answer = known.map_or_else(|| model.submit(text, deadline), Ok)?;
+        Ok(Asked { model, answer, second, deadline })
+    }
+}
+
+/// A text that a network was shown.
+pub(super) struct Asked<'n> {
+    model: &'n Model,
+    answer: Answer,
+    /// Who else is shown it in doubt.
+    second: Option<(&'n Model, Text)>,
+    deadline: Instant,
+}
+
+impl<'n> Asked<'n> {
+    /// What is said of it.
+    pub(super) async fn said(self) -> Result<Said<'n>, FailureReason> {
+        let first = Opinion { model: self.model, scores: self.model.scores(self.answer).await? };
+        let in_doubt = first.of(Sense::Harm).is_some_and(|harm| harm >= DOUBT);
+        let second = match self.second.filter(|_| in_doubt) {
+            Some((model, text)) => {
+                let answer = model.submit(text, self.deadline)?;
+                Some(Opinion { model, scores: model.scores(answer).await? })
+            }
+            None => None,
+        };
+        Ok(Said { first, second })
+    }
+}
+
+/// What one network says of a text.
+struct Opinion<'n> {
+    model: &'n Model,
+    scores: Scores,
+}
+
+impl Opinion<'_> {
+    fn of(&self, sense: Sense) -> Option<f32> {
+        let head = self.model.senses.iter().position(|of_head| *of_head == Some(sense))?;
+        self.scores.get(head).map(|(score, _)| *score)
+    }
+}
+
+/// What is said of a text.
+pub(super) struct Said<'n> {
+    first: Opinion<'n>,
+    second: Option<Opinion<'n>>,
+}
+
+impl Said<'_> {
+    /// What each head of interest says, and the bytes of the text that it says it of.
+    pub(super) fn scores(&self) -> impl Iterator<Item = (Sense, f32, &Range<usize>)> {
+        let Opinion { model, scores } = &self.first;
+        let heads = model.senses.iter().zip(&**scores);
+        heads.filter_map(|(sense, (score, bytes))| {
+            let sense = (*sense)?;
+            // Which hazard it is, the network says that saw the text first: of two the likeliest one is often none of them.
+            let second = self.second.as_ref().filter(|_| sense.hazard().is_none());
+            let second = second.and_then(|second| second.of(sense));
+            Some((sense, second.map_or(*score, |second| pooled(*score, second)), bytes))
+        })
+    }
+
+    /// How harmful it is.
+    pub(super) fn harm(&self) -> f32 {
+        self.scores().find(|(sense, ..)| *sense == Sense::Harm).map_or(0.0, |(_, score, _)| score)
+    }
+}
+
+/// The probability whose log odds are the mean of theirs: the logarithmic opinion pool (Genest and Zidek, Combining
+/// probability distributions, 1986) with equal weights.
+fn pooled(a: f32, b: f32) -> f32 {
+    let [a, b] = [a, b].map(|p| p.clamp(LEAST, 1.0 - LEAST));
+    let odds = (a / (1.0 - a) * (b / (1.0 - b))).sqrt();
+    odds / (1.0 + odds)
+}
