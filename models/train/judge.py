@@ -11,8 +11,11 @@ from model import Guard
 
 
 class Judge:
+    """`weights` as they were trained, with their configuration beside them, or in a folder that export.py wrote."""
+
     def __init__(self, weights: Path, folder: Path, window=256, stride=64):
-        self.config = json.loads(weights.with_suffix(".json").read_text())
+        beside = weights.with_suffix(".json")
+        self.config = json.loads((beside if beside.exists() else weights.with_name("config.json")).read_text())
         self.model = Guard(self.config).load(weights).eval()
         self.encoder = Encoder(folder, self.config)
         self.window, self.stride = window, stride

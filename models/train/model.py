@@ -77,9 +77,12 @@ class Guard(nn.Module):
                 yield name, outer.get(name, name)
 
     def load(self, path: Path):
-        """Takes what the file has; heads that it lacks keep their random start."""
-        tensors = load_file(path)
-        state = {ours: tensors[theirs].float() for ours, theirs in self.names() if theirs in tensors}
+        """Takes what the file has, as it was trained or as it ships; heads that it lacks keep their random start."""
+        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+        for scale in [name for name in tensors if name.endswith(".scale")]:
+            weight = scale.removesuffix("scale") + "weight"
+            tensors[weight] = (tensors[weight] - 128) * tensors.pop(scale)[:, None]
+        state = {ours: tensors[theirs] for ours, theirs in self.names() if theirs in tensors}
         missing, unexpected = self.load_state_dict(state, strict=False)
         if unexpected or any(not m.startswith(("pooler", "classifier")) for m in missing):
             raise SystemExit(f"{path}: tensors are missing: {missing}")

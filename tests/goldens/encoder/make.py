@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "models/train"))
@@ -20,13 +19,7 @@ from model import Guard  # noqa: E402
 
 def shipped(folder: Path):
     config = json.loads((folder / "config.json").read_text())
-    tensors = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
-    for name in [n for n in tensors if n.endswith(".scale")]:
-        weight = name.removesuffix("scale") + "weight"
-        tensors[weight] = (tensors[weight] - 128) * tensors.pop(name)[:, None]
-    model = Guard(config)
-    model.load_state_dict({ours: tensors[theirs] for ours, theirs in model.names()})
-    return model.eval(), Encoder(folder, config), config
+    return Guard(config).load(folder / "model.safetensors").eval(), Encoder(folder, config), config
 
 
 def main():
