@@ -48,14 +48,15 @@ impl Classifier {
     /// The guard model, which judges by one network, or what is not English by another; that one is a second opinion on
     /// what is.
     pub fn guard(english: Model, other: Option<Model>) -> Self {
-        let networks = Networks { english, other };
+        let networks = Networks { detector: NAME, english, other };
         Self { namespace: Namespace::new(NAME, Sense::all()), networks, is_guard: true }
     }
 
     /// Another network, whose signals are called by its name.
     pub fn named(name: &'static str, model: Model) -> Self {
         let namespace = Namespace::new(name, model.senses());
-        Self { namespace, networks: Networks { english: model, other: None }, is_guard: false }
+        let networks = Networks { detector: name, english: model, other: None };
+        Self { namespace, networks, is_guard: false }
     }
 
     async fn judge(&self, task: &Task) -> Detected {

@@ -8,8 +8,8 @@ use crate::{
     verdict::FailureReason,
 };
 
-/// From this harm on, nothing is held against a user on the word of one network: the other one reads the same words, and
-/// the mean of their log odds counts. `models/guard/MODEL_CARD.md` says what that changes and what it costs.
+/// From this harm on, what is read as a user's words is read by the other network too, and the mean of their log odds
+/// counts. `models/guard/MODEL_CARD.md` says what that changes and what it costs.
 const DOUBT: f32 = 0.5;
 
 /// What keeps the log odds of a probability finite.
@@ -33,14 +33,15 @@ impl Model {
         self.senses.iter().copied().flatten()
     }
 
-    async fn scores(&self, answer: Answer) -> Result<Scores, FailureReason> {
+    /// What comes of an answer; `detector` is told in the log if it is nothing.
+    async fn scores(&self, answer: Answer, detector: &str) -> Result<Scores, FailureReason> {
         match answer {
             Answer::Known(scores) => Ok(scores),
             Answer::Coming(receiver) => match receiver.await {
                 Ok(Ok(scores)) => Ok(scores),
                 Ok(Err(Unjudged::Late)) => Err(FailureReason::Late),
                 Ok(Err(Unjudged::Failed(error))) => {
-                    tracing::error!(error, "a network failed");
+                    tracing::error!(detector, error, "a network failed");
                     Err(FailureReason::Error)
                 }
                 Err(_) => Err(FailureReason::Error),
@@ -55,6 +56,8 @@ impl Model {
 
 /// One network, or two: one for English and one for every other language.
 pub(super) struct Networks {
+    /// Whose they are.
+    pub(super) detector: &'static str,
     pub(super) english: Model,
     pub(super) other: Option<Model>,
 }
@@ -65,16 +68,17 @@ impl Networks {
         // Most are known, and to tell the language costs more than to ask for them. Only English is known to the first.
         let known = self.english.worker.known(&text).map(Answer::Known);
         let is_english = known.is_some() || self.other.is_none() || language::reads_as_english(&text.text);
-        let second = self.other.as_ref().filter(|_| is_english && text.kind == super::USER);
-        let second = second.map(|model| (model, text.clone()));
+        let may_ask_again = is_english && text.kind == super::USER;
+        let second = self.other.as_ref().filter(|_| may_ask_again).map(|model| (model, text.clone()));
         let model = self.other.as_ref().filter(|_| !is_english).unwrap_or(&self.english);
         let answer = known.map_or_else(|| model.submit(text, deadline), Ok)?;
-        Ok(Asked { model, answer, second, deadline })
+        Ok(Asked { detector: self.detector, model, answer, second, deadline })
     }
 }
 
 /// A text that a network was shown.
 pub(super) struct Asked<'n> {
+    detector: &'static str,
     model: &'n Model,
     answer: Answer,
     /// Who else is shown it in doubt.
@@ -85,12 +89,13 @@ pub(super) struct Asked<'n> {
 impl<'n> Asked<'n> {
     /// What is said of it.
     pub(super) async fn said(self) -> Result<Said<'n>, FailureReason> {
-        let first = Opinion { model: self.model, scores: self.model.scores(self.answer).await? };
+        let first =
+            Opinion { model: self.model, scores: self.model.scores(self.answer, self.detector).await? };
         let in_doubt = first.of(Sense::Harm).is_some_and(|harm| harm >= DOUBT);
         let second = match self.second.filter(|_| in_doubt) {
             Some((model, text)) => {
                 let answer = model.submit(text, self.deadline)?;
-                Some(Opinion { model, scores: model.scores(answer).await? })
+                Some(Opinion { model, scores: model.scores(answer, self.detector).await? })
             }
             None => None,
         };

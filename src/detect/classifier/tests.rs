@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use prometheus::{Histogram, HistogramOpts, IntCounter};
 
 use super::*;
 use crate::{
@@ -41,11 +40,8 @@ impl Network for Always {
 
 fn model(harm: Option<f32>) -> (Model, Arc<AtomicUsize>) {
     let shown = Arc::new(AtomicUsize::new(0));
-    let counters = Counters {
-        cached: IntCounter::new("cached", "x").unwrap(),
-        pass_tokens: Histogram::with_opts(HistogramOpts::new("pass", "x")).unwrap(),
-    };
-    let worker = Worker::start(Always(harm, Arc::clone(&shown)), Limits::default(), counters).unwrap();
+    let always = Always(harm, Arc::clone(&shown));
+    let worker = Worker::start(always, Limits::default(), Counters::unread()).unwrap();
     (Model::new(worker, vec![Some(Sense::Harm)]), shown)
 }
 
