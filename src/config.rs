@@ -113,7 +113,7 @@ settings! {
     #[arg(long, env = "DEMUR_GUARD_MODEL", value_name = "DIR", help_heading = "Guard")]
     guard_model: PathBuf;
 
-    /// Threads of the guard model; one is best unless the machine is mostly idle [default: 1]
+    /// Threads of each network of the guard model; what waits together is shared out among them [default: 2, or 1 on one core]
     #[arg(long, env = "DEMUR_GUARD_THREADS", value_name = "N", help_heading = "Guard")]
     guard_threads: usize;
 

@@ -7,6 +7,7 @@ use crate::{
     config,
     gateway::Rules,
     guard::{Detectors, Guard, Limits},
+    nn::threads,
     telemetry::Metrics,
 };
 
@@ -40,8 +41,8 @@ pub(super) struct ModelArgs {
     #[arg(long, env = "DEMUR_GUARD_MODEL", value_name = "DIR")]
     guard_model: Option<PathBuf>,
 
-    /// Threads of the guard model
-    #[arg(long, env = "DEMUR_GUARD_THREADS", value_name = "N", default_value_t = 1)]
+    /// Threads of each network of the guard model
+    #[arg(long, env = "DEMUR_GUARD_THREADS", value_name = "N", default_value_t = threads::of_guard())]
     guard_threads: usize,
 }
 

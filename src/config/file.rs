@@ -12,6 +12,7 @@ use crate::{
     gateway, guard,
     guard::set::Route,
     http::{self, keys::KeyConfig, serve::ConnectionLimits},
+    nn::threads,
     upstream::{Secret, UpstreamConfig},
 };
 
@@ -168,7 +169,7 @@ pub fn resolve(given: Settings, file: Option<&Path>) -> Result<Config, ConfigErr
         guard_model: GuardModel {
             folder: settings.guard_model,
             models,
-            threads: settings.guard_threads.unwrap_or(1),
+            threads: settings.guard_threads.unwrap_or_else(threads::of_guard),
         },
         guards: guards(settings.guards.map(|guards| guards.0).unwrap_or_default())?,
         rules: Rules {

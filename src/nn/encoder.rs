@@ -4,6 +4,7 @@
 //! Two engines give the same numbers: [`reference`] is plain candle in float32, [`fast`] multiplies in int8 on the kernels
 //! of `rten-gemm`, which pick AVX-512 VNNI, AVX2, NEON or portable code when the program starts.
 
+mod deal;
 mod fast;
 mod files;
 mod passes;
@@ -127,7 +128,7 @@ pub struct Encoder {
     tokens: Tokens,
     network: Network,
     digest: Digest,
-    /// The kernels split large products over the pool they are called in.
+    /// What a pass is spread over; candle and the kernels split products over the pool they are called in.
     pool: ThreadPool,
 }
 
@@ -147,7 +148,7 @@ impl Encoder {
         let tokens = Tokens::load(&folder.join("tokenizer.json"), &config)?;
         let tensors = Tensors::load(&folder.join(WEIGHTS))?;
         let network = match engine {
-            Engine::Fast => Network::Fast(Box::new(fast::Network::new(&config, &tensors)?)),
+            Engine::Fast => Network::Fast(Box::new(fast::Network::new(&config, &tensors, threads)?)),
             Engine::Reference => Network::Reference(Box::new(reference::Network::new(&config, &tensors)?)),
         };
         let pool = ThreadPoolBuilder::new().num_threads(threads.max(1));

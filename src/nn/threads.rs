@@ -10,6 +10,16 @@ pub const VARIABLE: &str = "RAYON_NUM_THREADS";
 
 /// What [`VARIABLE`] should be: `wanted`, or else as many threads as this process may run at once.
 pub fn setting(wanted: Option<usize>) -> String {
-    let possible = || std::thread::available_parallelism().map_or(1, usize::from);
     wanted.unwrap_or_else(possible).max(1).to_string()
+}
+
+/// How many threads each network of the guard has where no setting says. The second halves what texts that wait together
+/// wait; more would take the cores that a gateway serves with.
+pub fn of_guard() -> usize {
+    possible().min(2)
+}
+
+/// As many as this process may run at once.
+fn possible() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -1,9 +1,11 @@
 //! The network for serving on CPUs: matrix products in int8, everything between them in float32.
 //!
 //! The tokens of all windows stand in one matrix, so nothing is padded and a weight is read once for all of them.
-//! Buffers are kept from call to call.
+//! Several threads share the windows of a pass out among them; one window alone has its products split. Buffers are kept
+//! from call to call.
 
 use anyhow::{Result, anyhow};
+use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 use rten_gemm::{BiasVector, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
 use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_tensor::{Matrix, NdTensorView};
@@ -11,6 +13,7 @@ use rten_vecmath::{Gelu, Softmax};
 
 use super::{
     Config, Window,
+    deal::deal,
     files::{Table, Tensors},
     passes::Norm,
 };
@@ -56,7 +59,52 @@ struct Buffers {
     rows: Rows,
 }
 
+/// A hand that reads some windows of a pass.
+struct Hand {
+    /// One thread: in here the kernels don't split their products.
+    pool: ThreadPool,
+    buffers: Buffers,
+}
+
+impl Hand {
+    fn new() -> Result<Self> {
+        let pool =
+            ThreadPoolBuilder::new().num_threads(1).thread_name(|_| "demur-guard".to_owned()).build()?;
+        Ok(Self { pool, buffers: Buffers::default() })
+    }
+}
+
 pub(super) struct Network {
+    weights: Weights,
+    hands: Vec<Hand>,
+}
+
+impl Network {
+    pub(super) fn new(config: &Config, tensors: &Tensors, threads: usize) -> Result<Self> {
+        let hands = (0..threads.max(1)).map(|_| Hand::new()).collect::<Result<_>>()?;
+        Ok(Self { weights: Weights::new(config, tensors)?, hands })
+    }
+
+    /// Splits the work over as many threads as the pool has that this is called in.
+    pub(super) fn logits(&mut self, windows: &[Window]) -> Result<Vec<Vec<f32>>> {
+        let Self { weights, hands } = self;
+        let lengths: Vec<usize> = windows.iter().map(|window| window.ids.len()).collect();
+        let Some(dealt) = deal(&lengths, hands.len()) else {
+            let all: Vec<&Window> = windows.iter().collect();
+            return hands.first_mut().map_or(Ok(Vec::new()), |hand| weights.logits(&all, &mut hand.buffers));
+        };
+        let parts = dealt.par_iter().zip(hands).map(|(mine, hand)| {
+            let mine: Vec<&Window> = mine.iter().map(|window| &windows[*window]).collect();
+            hand.pool.install(|| weights.logits(&mine, &mut hand.buffers))
+        });
+        let parts: Vec<Vec<Vec<f32>>> = parts.collect::<Result<_>>()?;
+        let mut rows: Vec<_> = dealt.into_iter().flatten().zip(parts.into_iter().flatten()).collect();
+        rows.sort_unstable_by_key(|(window, _)| *window);
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+}
+
+struct Weights {
     hidden: usize,
     heads: usize,
     context: u8,
@@ -67,11 +115,10 @@ pub(super) struct Network {
     layers: Vec<Layer>,
     pooler: Linear,
     classifier: Linear,
-    buffers: Buffers,
 }
 
-impl Network {
-    pub(super) fn new(config: &Config, tensors: &Tensors) -> Result<Self> {
+impl Weights {
+    fn new(config: &Config, tensors: &Tensors) -> Result<Self> {
         let (h, f) = (config.hidden_size, config.intermediate_size);
         let Kernels { int8, float } = Kernels::choose();
         let norm = |name: &str| -> Result<Norm> {
@@ -131,27 +178,13 @@ impl Network {
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
             pooler: linear("pooler.dense", h, 2 * h)?,
             classifier: linear("classifier", config.heads.len(), h)?,
-            buffers: Buffers::default(),
         })
     }
 
-    pub(super) fn logits(&mut self, windows: &[Window]) -> Result<Vec<Vec<f32>>> {
-        let mut buffers = std::mem::take(&mut self.buffers);
+    fn logits(&self, windows: &[&Window], b: &mut Buffers) -> Result<Vec<Vec<f32>>> {
+        let (h, kernels) = (self.hidden, &Kernels::choose());
         let tokens = windows.iter().map(|window| window.ids.len()).sum();
-        buffers.resize(tokens, self);
-        let result = self.run(&Kernels::choose(), windows, tokens, &mut buffers);
-        self.buffers = buffers;
-        result
-    }
-
-    fn run(
-        &self,
-        kernels: &Kernels,
-        windows: &[Window],
-        tokens: usize,
-        b: &mut Buffers,
-    ) -> Result<Vec<Vec<f32>>> {
-        let h = self.hidden;
+        b.resize(tokens, self);
         self.embed(windows, &mut b.x[..tokens * h]);
         for layer in &self.layers {
             product(kernels, &layer.qkv, tokens, Source::State, b)?;
@@ -166,7 +199,7 @@ impl Network {
         self.judge(kernels, windows, &b.x[..tokens * h])
     }
 
-    fn embed(&self, windows: &[Window], x: &mut [f32]) {
+    fn embed(&self, windows: &[&Window], x: &mut [f32]) {
         let h = self.hidden;
         let places = windows.iter().flat_map(|w| w.ids.iter().zip(&w.types).enumerate());
         for ((place, (id, kind)), row) in places.zip(x.chunks_exact_mut(h)) {
@@ -179,7 +212,7 @@ impl Network {
     }
 
     /// Attention of every head within each window; queries, keys and values lie side by side in `wide`.
-    fn attend(&self, kernels: &Kernels, windows: &[Window], b: &mut Buffers) -> Result<()> {
+    fn attend(&self, kernels: &Kernels, windows: &[&Window], b: &mut Buffers) -> Result<()> {
         let (h, d) = (self.hidden, self.hidden / self.heads);
         let mut start = 0;
         for window in windows {
@@ -211,7 +244,7 @@ impl Network {
     }
 
     /// The mean and the maximum over the judged tokens, and the layers on top.
-    fn judge(&self, kernels: &Kernels, windows: &[Window], x: &[f32]) -> Result<Vec<Vec<f32>>> {
+    fn judge(&self, kernels: &Kernels, windows: &[&Window], x: &[f32]) -> Result<Vec<Vec<f32>>> {
         let h = self.hidden;
         let mut rows = x.chunks_exact(h);
         let mut pooled = Vec::with_capacity(windows.len() * 2 * h);
@@ -274,7 +307,7 @@ enum Source {
 
 impl Buffers {
     /// Makes room for that many tokens.
-    fn resize(&mut self, tokens: usize, network: &Network) {
+    fn resize(&mut self, tokens: usize, network: &Weights) {
         let h = network.hidden;
         let widest = network.layers.iter().map(|layer| layer.up.outputs()).max().unwrap_or(0).max(3 * h);
         let longest = network.positions.len() / h;
