@@ -83,7 +83,11 @@ fn stock(folder: &Path) -> Result<()> {
 fn judge(encoder: &mut Encoder, line: &str) -> Result<String> {
     let (kind, text, context): (u8, String, Option<String>) = serde_json::from_str(line)?;
     let passage = Passage { text: &text, kind, context: context.as_deref() };
-    let windows: Vec<Window> =
-        encoder.tokens().windows(passage)?.into_iter().map(|shown| shown.window).collect();
+    let (mut windows, mut rest) = (Vec::<Window>::new(), Some(0));
+    while let Some(from) = rest {
+        let cut = encoder.tokens().windows(passage, from)?;
+        windows.extend(cut.shown.into_iter().map(|shown| shown.window));
+        rest = cut.rest;
+    }
     Ok(serde_json::to_string(&encoder.probabilities(&windows)?)?)
 }

@@ -24,7 +24,7 @@ fn goldens() -> BTreeMap<String, Vec<Case>> {
 }
 
 fn differs_by(checkpoint: &mut Checkpoint, text: &str, expected: &[f32]) -> f32 {
-    let shown = checkpoint.windows(Passage { text, kind: 0, context: Some("not read") }).unwrap();
+    let shown = checkpoint.windows(Passage { text, kind: 0, context: Some("not read") }, 0).unwrap().shown;
     let windows: Vec<_> = shown.into_iter().map(|shown| shown.window).collect();
     let rows = checkpoint.probabilities(&windows).unwrap();
     assert_eq!((rows.len(), rows[0].len()), (1, expected.len()));
@@ -53,7 +53,7 @@ fn every_architecture_gives_what_transformers_gives() {
 fn long_texts_are_seen_whole() {
     let checkpoint = Checkpoint::load(&Path::new(FOLDER).join("bert"), Scores::Softmax).unwrap();
     let text = "the sea and the sea ".repeat(40);
-    let shown = checkpoint.windows(Passage { text: &text, kind: 0, context: None }).unwrap();
+    let shown = checkpoint.windows(Passage { text: &text, kind: 0, context: None }, 0).unwrap().shown;
     assert!(shown.len() > 2 && shown.windows(2).all(|pair| pair[1].bytes.start < pair[0].bytes.end));
     assert_eq!((shown[0].bytes.start, shown.last().unwrap().bytes.end), (0, text.len()));
 }

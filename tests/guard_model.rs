@@ -4,7 +4,10 @@
 use std::{fs, path::Path};
 
 use candle_core::{Device, safetensors};
-use demur::nn::encoder::{Encoder, Engine, WEIGHTS, Window, tokens::Passage};
+use demur::nn::encoder::{
+    Encoder, Engine, WEIGHTS, Window,
+    tokens::{Passage, Shown, Tokens},
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -21,6 +24,18 @@ struct Case {
     probabilities: Vec<Vec<f32>>,
 }
 
+/// All windows over a passage.
+fn cut(tokens: &Tokens, passage: Passage<'_>) -> Vec<Shown> {
+    let (mut shown, mut rest) = (Vec::new(), Some(0));
+    while let Some(from) = rest {
+        let cut = tokens.windows(passage, from).unwrap();
+        assert!(cut.rest.is_none_or(|rest| rest > from), "no way on from byte {from}");
+        shown.extend(cut.shown);
+        rest = cut.rest;
+    }
+    shown
+}
+
 /// The largest and the mean difference to PyTorch over all cases and heads, for each shipped network.
 fn differences(engine: Engine) -> Vec<(f32, f32)> {
     let goldens: Vec<Goldens> = serde_json::from_str(include_str!("goldens/encoder/cases.json")).unwrap();
@@ -30,8 +45,7 @@ fn differences(engine: Engine) -> Vec<(f32, f32)> {
         let (mut most, mut sum, mut n) = (0.0_f32, 0.0, 0);
         for case in &of.cases {
             let passage = Passage { text: &case.text, kind: case.kind, context: case.context.as_deref() };
-            let shown = encoder.tokens().windows(passage).unwrap();
-            let windows: Vec<Window> = shown.into_iter().map(|shown| shown.window).collect();
+            let windows: Vec<Window> = cut(encoder.tokens(), passage).into_iter().map(|s| s.window).collect();
             let found = encoder.probabilities(&windows).unwrap();
             assert_eq!(found.len(), case.probabilities.len(), "windows of {:?}", case.text);
             for (found, expected) in found.iter().flatten().zip(case.probabilities.iter().flatten()) {
@@ -57,6 +71,30 @@ fn candle_gives_what_pytorch_gives() {
 fn int8_gives_nearly_what_pytorch_gives() {
     for (most, mean) in differences(Engine::Fast) {
         assert!(most < 0.16 && mean < 0.006, "most {most}, mean {mean}");
+    }
+}
+
+/// How much a pass of these windows differs between one thread and several.
+fn threads_differ_by(windows: &[Window]) -> f32 {
+    let [one, several] = [1, 3].map(|threads| {
+        let mut encoder = Encoder::load(Path::new("models/guard"), Engine::Fast, threads).unwrap();
+        encoder.probabilities(windows).unwrap()
+    });
+    assert_eq!(one.len(), several.len());
+    let pairs = one.iter().flatten().zip(several.iter().flatten());
+    pairs.map(|(one, several)| (one - several).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn threads_that_share_a_pass_change_nothing() {
+    let window =
+        |n: u32| Window { ids: (0..n).map(|i| 1000 + n + i * 7).collect(), types: vec![0; n as usize] };
+    let one = [window(200)];
+    let many = [5, 90, 40, 7, 120, 33, 61].map(window);
+    let uneven = [200, 5].map(window);
+    for windows in [&one[..], &many, &uneven] {
+        let off = threads_differ_by(windows);
+        assert!(off < 1e-5, "{} windows: off by {off}", windows.len());
     }
 }
 
@@ -127,7 +165,7 @@ fn hostile_texts_are_covered_by_windows_and_judged() {
     ];
     for text in texts {
         let context = Some("what is this?");
-        let shown = encoder.tokens().windows(Passage { text: &text, kind: 1, context }).unwrap();
+        let shown = cut(encoder.tokens(), Passage { text: &text, kind: 1, context });
         let mut covered = 0;
         for part in &shown {
             assert!(part.bytes.start <= covered, "a gap before byte {}", part.bytes.start);

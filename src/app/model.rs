@@ -52,7 +52,7 @@ fn guard_model(
     let english = start(&folder, settings.threads, metrics)?;
     let other = folder.join(OTHER_LANGUAGES);
     let other = other.is_dir().then(|| start(&other, settings.threads, metrics)).transpose()?;
-    Ok(Some(Arc::new(Classifier::guard(english, other))))
+    Ok(Some(Arc::new(Classifier::guard(english, other, metrics.guard_model_second_opinions.clone()))))
 }
 
 fn start(folder: &Path, threads: usize, metrics: &Metrics) -> anyhow::Result<Model> {

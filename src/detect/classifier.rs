@@ -7,7 +7,12 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures_util::{FutureExt, future::Either};
+use futures_util::{
+    FutureExt,
+    future::{Either, try_join_all},
+    try_join,
+};
+use prometheus::IntCounter;
 
 use super::{
     Detected, Detecting, Detector, Task,
@@ -20,7 +25,7 @@ use crate::{
     verdict::{Finding, SignalInfo, SignalKind},
 };
 pub use networks::Model;
-use networks::Networks;
+use networks::{Networks, Other};
 
 /// The detector's name, and the namespace of its signals.
 pub const NAME: &str = "guard";
@@ -46,8 +51,9 @@ pub struct Classifier {
 
 impl Classifier {
     /// The guard model, which judges by one network, or what is not English by another; that one is a second opinion on
-    /// what is.
-    pub fn guard(english: Model, other: Option<Model>) -> Self {
+    /// what is, and how often is counted.
+    pub fn guard(english: Model, other: Option<Model>, second_opinions: IntCounter) -> Self {
+        let other = other.map(|model| Other { model, second_opinions });
         let networks = Networks { detector: NAME, english, other };
         Self { namespace: Namespace::new(NAME, Sense::all()), networks, is_guard: true }
     }
@@ -83,9 +89,16 @@ impl Classifier {
                 nudges.push((i, submit(&segment.text, USER, None)?));
             }
         }
+        // All at once: those who are asked a second time are read together then, too.
+        let (said, talk, questions, nudges) = try_join!(
+            try_join_all(asked.into_iter().map(|(i, view, asked)| asked.said_of((i, view)))),
+            try_join_all(talk.into_iter().map(|(asked, talk)| asked.said_of(talk))),
+            try_join_all(questions.into_iter().map(|asked| asked.said_of(()))),
+            try_join_all(nudges.into_iter().map(|(i, asked)| asked.said_of(i))),
+        )?;
         let mut best: BTreeMap<(usize, Sense), Finding> = BTreeMap::new();
-        for (segment, view, asked) in asked {
-            for (sense, score, bytes) in asked.said().await?.scores() {
+        for ((segment, view), said) in said {
+            for (sense, score, bytes) in said.scores() {
                 let told = score >= FLOOR || sense.hazard().is_none();
                 let known = best.get(&(segment, sense)).is_some_and(|finding| finding.score >= score);
                 if told && !known {
@@ -96,21 +109,16 @@ impl Classifier {
             }
         }
         let mut findings: Vec<Finding> = best.into_values().collect();
-        if let Some((asked, talk)) = talk {
-            let together = asked.said().await?.harm();
-            findings.extend(self.escalation(&talk, together, &findings));
+        if let Some((talk, together)) = talk.first() {
+            findings.extend(self.escalation(talk, together.harm(), &findings));
         }
         if self.is_guard && task.exchange.direction == Direction::Output {
-            let mut harm = if questions.is_empty() { UNKNOWN_QUESTION } else { 0.0 };
-            for question in questions {
-                harm = question.said().await?.harm().max(harm);
-            }
+            let harm =
+                questions.iter().map(|((), said)| said.harm()).reduce(f32::max).unwrap_or(UNKNOWN_QUESTION);
             let of_each = (0..task.exchange.segments.len()).map(|i| self.about_all(QUESTION_HARM, harm, i));
             findings.extend(of_each);
         }
-        for (segment, nudge) in nudges {
-            findings.push(self.about_all(NUDGE, nudge.said().await?.harm(), segment));
-        }
+        findings.extend(nudges.iter().map(|(segment, said)| self.about_all(NUDGE, said.harm(), *segment)));
         Ok(findings)
     }
 

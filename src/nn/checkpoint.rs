@@ -18,7 +18,7 @@ use super::{
     classify::Network,
     encoder::{
         WEIGHTS, Window,
-        tokens::{Passage, Shown, Tokens},
+        tokens::{Cut, Passage, Tokens},
     },
 };
 
@@ -191,8 +191,8 @@ fn parse<T: DeserializeOwned>(config: &Value) -> Result<T> {
 }
 
 impl Network for Checkpoint {
-    fn windows(&self, passage: Passage<'_>) -> Result<Vec<Shown>> {
-        self.tokens.windows(Passage { context: None, ..passage })
+    fn windows(&self, passage: Passage<'_>, from: usize) -> Result<Cut> {
+        self.tokens.windows(Passage { context: None, ..passage }, from)
     }
 
     fn probabilities(&mut self, windows: &[Window]) -> Result<Vec<Vec<f32>>> {

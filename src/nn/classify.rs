@@ -1,9 +1,10 @@
 //! The thread that runs the guard's network for all requests.
 //!
 //! Each turn is one pass over the windows of the texts that wait, those first that are short or have waited long, so that
-//! a short prompt need not wait for a long document, nor the document for ever. Between turns those whose caller has
-//! left, or whose time is over, are dropped. What was judged is kept under its text, role and context, so the old
-//! messages of a long conversation, and the same question from many users, cost nothing.
+//! a short prompt need not wait for a long document, nor the document for ever; a document is also cut into windows no
+//! faster than it is read. Between turns those whose caller has left, or whose time is over, are dropped. What was judged
+//! is kept under its text, role and context, so the old messages of a long conversation, and the same question from many
+//! users, cost nothing.
 
 use std::{
     num::NonZeroUsize,
@@ -22,7 +23,7 @@ use tokio::sync::oneshot;
 use super::{
     encoder::{
         Encoder, Window,
-        tokens::{Passage, Shown},
+        tokens::{Cut, Passage, Shown},
     },
     queue::{Queue, Refused, Waiting},
 };
@@ -32,16 +33,18 @@ const PASS: usize = 512;
 /// How much time a token counts for: a text overtakes one that came earlier when it is so much shorter. Some ten times what
 /// reading it takes.
 const TOKEN: Duration = Duration::from_millis(1);
+/// Bytes of a token, about, for what is not cut yet.
+const BYTES: usize = 4;
 /// Texts that are worked on side by side.
 const ACTIVE: usize = 64;
 
 /// What the thread computes with.
 pub trait Network: Send {
-    /// A passage as windows that together show all of it.
+    /// The next stretch of a passage, from a byte on, as windows that together show all of it.
     ///
     /// # Errors
     /// The text can't be read.
-    fn windows(&self, passage: Passage<'_>) -> Result<Vec<Shown>>;
+    fn windows(&self, passage: Passage<'_>, from: usize) -> Result<Cut>;
 
     /// The probability of each head for each window.
     ///
@@ -51,8 +54,8 @@ pub trait Network: Send {
 }
 
 impl Network for Encoder {
-    fn windows(&self, passage: Passage<'_>) -> Result<Vec<Shown>> {
-        self.tokens().windows(passage)
+    fn windows(&self, passage: Passage<'_>, from: usize) -> Result<Cut> {
+        self.tokens().windows(passage, from)
     }
 
     fn probabilities(&mut self, windows: &[Window]) -> Result<Vec<Vec<f32>>> {
@@ -213,16 +216,49 @@ fn look_up(cache: &Cache, text: &Text) -> Option<Scores> {
 /// A text being judged.
 struct Active {
     item: Item,
-    /// What is left, last window first.
+    /// What is cut and left, last window first.
     left: Vec<Shown>,
+    /// From where on it is not cut yet.
+    rest: Option<usize>,
+    /// Why it can't be.
+    error: Option<String>,
     best: Vec<Score>,
 }
 
 impl Active {
+    fn new(item: Item) -> Self {
+        Self { item, left: Vec::new(), rest: Some(0), error: None, best: Vec::new() }
+    }
+
     /// When it is its turn: those that are to be answered soon and have little left come first.
     fn turn(&self) -> Instant {
-        let tokens: usize = self.left.iter().map(|shown| shown.window.ids.len()).sum();
-        self.item.deadline + TOKEN * u32::try_from(tokens).unwrap_or(u32::MAX)
+        let cut: usize = self.left.iter().map(|shown| shown.window.ids.len()).sum();
+        let rest = self.rest.map_or(0, |from| self.item.text.text.len() - from) / BYTES;
+        self.item.deadline + TOKEN * u32::try_from(cut + rest).unwrap_or(u32::MAX)
+    }
+
+    /// The next window. If none is cut yet, the next stretch is; that may turn out to have none.
+    fn next(&mut self, network: &impl Network) -> Option<&Shown> {
+        if self.left.is_empty()
+            && let Some(from) = self.rest.take()
+        {
+            let Text { text, kind, context } = &self.item.text;
+            let passage = Passage { text, kind: *kind, context: context.as_deref() };
+            match guarded(|| network.windows(passage, from)) {
+                Ok(cut) => (self.left, self.rest) = (cut.shown, cut.rest),
+                Err(error) => self.error = Some(error),
+            }
+            self.left.reverse();
+        }
+        self.left.last()
+    }
+
+    /// What comes of it, once that is known.
+    fn result(&self) -> Option<Result<Scores, Unjudged>> {
+        if let Some(error) = &self.error {
+            return Some(Err(Unjudged::Failed(error.clone())));
+        }
+        (self.left.is_empty() && self.rest.is_none()).then(|| Ok(self.best.as_slice().into()))
     }
 
     /// Keeps the highest probability of each head.
@@ -276,7 +312,7 @@ impl<N: Network> Run<N> {
         }
     }
 
-    /// Cuts a text into windows, unless its scores have become known meanwhile.
+    /// Takes a text up, unless its scores have become known meanwhile.
     fn admit(&mut self, item: Item) {
         if let Some(scores) = look_up(&self.cache, &item.text) {
             self.counters.cached.inc();
@@ -287,17 +323,7 @@ impl<N: Network> Run<N> {
             let _ = item.answer.send(Err(Unjudged::Late));
             return;
         }
-        let Text { text, kind, context } = &item.text;
-        let passage = Passage { text, kind: *kind, context: context.as_deref() };
-        match guarded(|| self.network.windows(passage)) {
-            Ok(mut left) => {
-                left.reverse();
-                self.active.push(Active { item, left, best: Vec::new() });
-            }
-            Err(error) => {
-                let _ = item.answer.send(Err(Unjudged::Failed(error)));
-            }
-        }
+        self.active.push(Active::new(item));
     }
 
     /// One pass over windows of those who still wait.
@@ -307,7 +333,6 @@ impl<N: Network> Run<N> {
         self.finish(|active| {
             active.best.is_empty().then(|| look_up(&cache, &active.item.text)).flatten().map(Ok)
         });
-        self.finish(|active| active.left.is_empty().then(|| Ok(active.best.as_slice().into())));
         self.finish(|active| (now >= active.item.deadline).then_some(Err(Unjudged::Late)));
         self.active.retain(|active| !active.item.is_gone());
         self.active.sort_by_key(Active::turn);
@@ -320,7 +345,7 @@ impl<N: Network> Run<N> {
             if before.iter().any(|other| other.item.text == active.item.text) {
                 continue;
             }
-            while let Some(next) = active.left.last() {
+            while let Some(next) = active.next(&self.network) {
                 if tokens > 0 && tokens + next.window.ids.len() > PASS {
                     break 'full;
                 }
@@ -330,6 +355,7 @@ impl<N: Network> Run<N> {
             }
         }
         if shown.is_empty() {
+            self.finish(Active::result);
             return;
         }
         self.counters.pass_tokens.observe(tokens as f64);
@@ -339,16 +365,12 @@ impl<N: Network> Run<N> {
                 for ((owner, row), bytes) in owners.into_iter().zip(rows).zip(&bytes) {
                     self.active[owner].take(row, bytes);
                 }
-                self.finish(|active| active.left.is_empty().then(|| Ok(active.best.as_slice().into())));
             }
             Err(error) => {
-                owners.dedup();
-                for owner in owners.into_iter().rev() {
-                    let active = self.active.swap_remove(owner);
-                    let _ = active.item.answer.send(Err(Unjudged::Failed(error.clone())));
-                }
+                owners.into_iter().for_each(|owner| self.active[owner].error = Some(error.clone()));
             }
         }
+        self.finish(Active::result);
     }
 
     /// Answers those that `result` has an answer for.

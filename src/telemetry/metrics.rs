@@ -100,6 +100,8 @@ metrics! {
     ext_proc_streams: IntCounterVec("demur_ext_proc_streams_total", ["outcome"]);
     /// Texts whose scores the guard model knew from before.
     guard_model_cached: IntCounter("demur_guard_model_cached_total");
+    /// Texts of users that the guard model's other network was asked about, too.
+    guard_model_second_opinions: IntCounter("demur_guard_model_second_opinions_total");
     /// Tokens of each pass of the guard model.
     guard_model_pass_tokens: Histogram("demur_guard_model_pass_tokens", [16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0]);
     /// A constant 1 with the version as a label.

@@ -2,6 +2,8 @@
 
 use std::{ops::Range, time::Instant};
 
+use prometheus::IntCounter;
+
 use crate::{
     detect::{language, sense::Sense},
     nn::classify::{Answer, Classifier as Worker, Scores, Text, Unjudged},
@@ -54,12 +56,19 @@ impl Model {
     }
 }
 
+/// The network for every language but one.
+pub(super) struct Other {
+    pub(super) model: Model,
+    /// How often it was asked about what the first had read.
+    pub(super) second_opinions: IntCounter,
+}
+
 /// One network, or two: one for English and one for every other language.
 pub(super) struct Networks {
     /// Whose they are.
     pub(super) detector: &'static str,
     pub(super) english: Model,
-    pub(super) other: Option<Model>,
+    pub(super) other: Option<Other>,
 }
 
 impl Networks {
@@ -69,8 +78,9 @@ impl Networks {
         let known = self.english.worker.known(&text).map(Answer::Known);
         let is_english = known.is_some() || self.other.is_none() || language::reads_as_english(&text.text);
         let may_ask_again = is_english && text.kind == super::USER;
-        let second = self.other.as_ref().filter(|_| may_ask_again).map(|model| (model, text.clone()));
-        let model = self.other.as_ref().filter(|_| !is_english).unwrap_or(&self.english);
+        let second = self.other.as_ref().filter(|_| may_ask_again).map(|other| (other, text.clone()));
+        let other = self.other.as_ref().filter(|_| !is_english);
+        let model = other.map_or(&self.english, |other| &other.model);
         let answer = known.map_or_else(|| model.submit(text, deadline), Ok)?;
         Ok(Asked { detector: self.detector, model, answer, second, deadline })
     }
@@ -82,24 +92,30 @@ pub(super) struct Asked<'n> {
     model: &'n Model,
     answer: Answer,
     /// Who else is shown it in doubt.
-    second: Option<(&'n Model, Text)>,
+    second: Option<(&'n Other, Text)>,
     deadline: Instant,
 }
 
 impl<'n> Asked<'n> {
     /// What is said of it.
-    pub(super) async fn said(self) -> Result<Said<'n>, FailureReason> {
+    async fn said(self) -> Result<Said<'n>, FailureReason> {
         let first =
             Opinion { model: self.model, scores: self.model.scores(self.answer, self.detector).await? };
         let in_doubt = first.of(Sense::Harm).is_some_and(|harm| harm >= DOUBT);
         let second = match self.second.filter(|_| in_doubt) {
-            Some((model, text)) => {
+            Some((Other { model, second_opinions }, text)) => {
+                second_opinions.inc();
                 let answer = model.submit(text, self.deadline)?;
                 Some(Opinion { model, scores: model.scores(answer, self.detector).await? })
             }
             None => None,
         };
         Ok(Said { first, second })
+    }
+
+    /// What is said of it, and what it is.
+    pub(super) async fn said_of<T>(self, what: T) -> Result<(T, Said<'n>), FailureReason> {
+        Ok((what, self.said().await?))
     }
 }
 

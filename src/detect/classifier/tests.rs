@@ -13,7 +13,7 @@ use crate::{
         classify::{Classifier as Worker, Counters, Limits, Network},
         encoder::{
             Window,
-            tokens::{Passage, Shown},
+            tokens::{Cut, Passage, Shown},
         },
     },
     verdict::FailureReason,
@@ -26,9 +26,9 @@ const GERMAN: &str = "Wie mache ich das am besten mit meinen Nachbarn?";
 struct Always(Option<f32>, Arc<AtomicUsize>);
 
 impl Network for Always {
-    fn windows(&self, passage: Passage<'_>) -> Result<Vec<Shown>> {
+    fn windows(&self, passage: Passage<'_>, _: usize) -> Result<Cut> {
         let window = Window { ids: vec![1], types: vec![0] };
-        Ok(vec![Shown { window, bytes: 0..passage.text.len() }])
+        Ok(Cut { shown: vec![Shown { window, bytes: 0..passage.text.len() }], rest: None })
     }
 
     fn probabilities(&mut self, windows: &[Window]) -> Result<Vec<Vec<f32>>> {
@@ -53,7 +53,8 @@ async fn judged(
     other: Option<f32>,
 ) -> (Result<f32, FailureReason>, [usize; 2]) {
     let ((english, first), (other, second)) = (model(Some(english)), model(other));
-    let guard = Classifier::guard(english, Some(other));
+    let second_opinions = IntCounter::new("second_opinions", "x").unwrap();
+    let guard = Classifier::guard(english, Some(other), second_opinions.clone());
     let segment = Segment { role, place: Place::of(role), ..Segment::bare(Direction::Input, text) };
     let task = Task::plain(Exchange::input(vec![segment]), Instant::now() + Duration::from_secs(60));
     let harm = async || guard.detect(&task).await.map(|findings| findings[0].score);
@@ -61,7 +62,9 @@ async fn judged(
     if said.is_ok() {
         assert_eq!(harm().await, said, "what is known comes to the same");
     }
-    (said, [first, second].map(|shown| shown.load(Ordering::Relaxed)))
+    let asked = [first, second].map(|shown| shown.load(Ordering::Relaxed));
+    assert_eq!(second_opinions.get() > 0, asked.iter().all(|times| *times > 0), "it is counted");
+    (said, asked)
 }
 
 #[tokio::test]

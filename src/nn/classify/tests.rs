@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 
-/// One token a byte, four bytes a window; the probability is the last byte over 256.
+/// One token a byte, four bytes a window, [`STRETCH`] bytes a stretch; the probability is the last byte over 256.
 struct Stub {
     /// Told of each pass before it runs: how many windows.
     passes: Sender<usize>,
@@ -16,16 +16,19 @@ struct Stub {
 }
 
 impl Network for Stub {
-    fn windows(&self, passage: Passage<'_>) -> Result<Vec<Shown>> {
-        let bytes: Vec<u8> = passage.text.bytes().collect();
-        let shown = bytes.chunks(4).enumerate().map(|(i, chunk)| Shown {
+    fn windows(&self, passage: Passage<'_>, from: usize) -> Result<Cut> {
+        let to = passage.text.len().min(from + STRETCH);
+        anyhow::ensure!(!passage.text[from..to].contains('%'), "not a token");
+        let bytes = passage.text.as_bytes()[from..to].chunks(4).enumerate();
+        let shown = bytes.map(|(i, chunk)| Shown {
             window: Window {
                 ids: chunk.iter().map(|b| u32::from(*b)).collect(),
                 types: vec![0; chunk.len()],
             },
-            bytes: i * 4..i * 4 + chunk.len(),
+            bytes: from + i * 4..from + i * 4 + chunk.len(),
         });
-        Ok(shown.collect())
+        let rest = (to < passage.text.len()).then_some(to);
+        Ok(Cut { shown: shown.filter(|shown| shown.window.ids != BLANK).collect(), rest })
     }
 
     fn probabilities(&mut self, windows: &[Window]) -> Result<Vec<Vec<f32>>> {
@@ -39,6 +42,10 @@ impl Network for Stub {
         Ok(windows.iter().map(p).collect())
     }
 }
+
+const STRETCH: usize = 3 * PASS;
+/// What makes no window.
+const BLANK: [u32; 4] = [0x20; 4];
 
 /// A test that fails drops `go` first, so that no pass waits for it and the thread ends.
 struct Harness {
@@ -150,9 +157,11 @@ fn a_full_queue_refuses() {
 #[test]
 fn errors_and_panics_are_told_and_the_thread_lives_on() {
     let h = harness(Limits::default());
-    for (words, error) in [("a?", "not a number"), ("a!", "the network panicked")] {
+    for (words, error) in [("a?", "not a number"), ("a!", "the network panicked"), ("a%", "not a token")] {
         let answer = h.ask(words);
-        h.pass();
+        if error != "not a token" {
+            h.pass();
+        }
         assert_eq!(answer.blocking_recv().unwrap(), Err(Unjudged::Failed(error.to_owned())));
     }
     let answer = h.ask("a");
@@ -164,6 +173,25 @@ fn errors_and_panics_are_told_and_the_thread_lives_on() {
 fn a_text_without_tokens_has_no_scores() {
     let h = harness(Limits::default());
     assert!(h.ask("").blocking_recv().unwrap().unwrap().is_empty());
+}
+
+#[test]
+fn a_text_is_read_to_its_end_stretch_by_stretch() {
+    let h = harness(Limits::default());
+    let text = "x".repeat(STRETCH) + &" ".repeat(STRETCH) + &"x".repeat(PASS - 4) + "xxyz";
+    let answer = h.ask(&text);
+    let windows: usize = (0..4).map(|_| h.pass()).sum();
+    assert_eq!(windows, (STRETCH + PASS) / 4);
+    let end = text.len();
+    assert_eq!(*answer.blocking_recv().unwrap().unwrap(), [(f32::from(b'z') / 256.0, end - 4..end)]);
+}
+
+#[test]
+fn an_error_in_a_later_stretch_is_told() {
+    let h = harness(Limits::default());
+    let answer = h.ask(&("x".repeat(STRETCH) + "%"));
+    (0..3).for_each(|_| assert_eq!(h.pass(), PASS / 4));
+    assert_eq!(answer.blocking_recv().unwrap(), Err(Unjudged::Failed("not a token".to_owned())));
 }
 
 #[test]

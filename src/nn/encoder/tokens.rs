@@ -9,6 +9,8 @@ use super::{Config, Window};
 
 /// A text is given to the tokenizer in pieces of at most about this many bytes: some models take more than linear time.
 const PIECE: usize = 4096;
+/// Bytes of a text that are cut into windows at once: others need not wait until megabytes are read.
+const STRETCH: usize = 4 * PIECE;
 
 /// A text to judge: whose it is, and what it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +30,15 @@ pub struct Shown {
     pub window: Window,
     /// Which bytes of the text it shows.
     pub bytes: Range<usize>,
+}
+
+/// The windows over a stretch of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// In their order.
+    pub shown: Vec<Shown>,
+    /// The byte from which the text goes on, if it does: the last words of this stretch are shown again.
+    pub rest: Option<usize>,
 }
 
 /// The tokenizer, and how windows are laid out.
@@ -59,32 +70,39 @@ impl Tokens {
         Ok(Self { tokenizer, cls, sep, window, stride, context: u8::MAX })
     }
 
-    /// Cuts a passage into windows that overlap and together show all of it: `<cls> [context <sep>] text <sep>`. The
-    /// context takes at most a quarter of a window: the first half of that and the last. A text without tokens has no
-    /// windows.
+    /// Cuts the next stretch of a passage, from a byte on, into windows that overlap and together show all of it: `<cls>
+    /// [context <sep>] text <sep>`. The context takes at most a quarter of a window: the first half of that and the last. A
+    /// text without tokens has no windows.
     ///
     /// # Errors
     /// The tokenizer fails.
-    pub fn windows(&self, passage: Passage<'_>) -> Result<Vec<Shown>> {
-        let (ids, places) = self.encode(passage.text)?;
+    pub fn windows(&self, passage: Passage<'_>, from: usize) -> Result<Cut> {
+        let text = &passage.text[from..];
+        let end = from + cut(text, STRETCH);
+        let is_last = end == passage.text.len();
+        let (ids, places) = self.encode(passage.text, from..end)?;
+        let last_words = ids.len().checked_sub(self.stride).and_then(|at| places.get(at));
+        let again = last_words.map(|place| passage.text.floor_char_boundary(place.start));
+        // Tokens may be so long that a stretch has hardly more of them than are shown again.
+        let again = again.filter(|at| *at > from + (end - from) / 2).unwrap_or(end);
+        let mut cut = Cut { shown: Vec::new(), rest: (!is_last).then_some(again) };
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok(cut);
         }
         let context = self.context(passage.context)?;
         let room = self.window - 2 - if context.is_empty() { 0 } else { context.len() + 1 };
         let step = room - self.stride;
-        let mut shown = Vec::new();
         for start in (0..ids.len()).step_by(step) {
             let part = start..ids.len().min(start + room);
-            let end = if part.end == ids.len() { passage.text.len() } else { places[part.end - 1].end };
-            let begin = if start == 0 { 0 } else { places[start].start };
+            let end = if part.end == ids.len() { end } else { places[part.end - 1].end };
+            let begin = if start == 0 { from } else { places[start].start };
             let window = self.layout(&ids[part.clone()], &context, passage.kind);
-            shown.push(Shown { window, bytes: begin..end.max(begin) });
+            cut.shown.push(Shown { window, bytes: begin..end.max(begin) });
             if part.end == ids.len() {
                 break;
             }
         }
-        Ok(shown)
+        Ok(cut)
     }
 
     fn layout(&self, ids: &[u32], context: &[u32], kind: u8) -> Window {
@@ -104,25 +122,26 @@ impl Tokens {
         // Of a long text only the ends are needed; a token is rarely longer than 16 bytes.
         let most = half * 32;
         if text.len() <= 2 * most {
-            let (ids, _) = self.encode(text)?;
+            let (ids, _) = self.encode(text, 0..text.len())?;
             return Ok(if ids.len() <= 2 * half {
                 ids
             } else {
                 [&ids[..half], &ids[ids.len() - half..]].concat()
             });
         }
-        let (head, _) = self.encode(&text[..text.floor_char_boundary(most)])?;
-        let (tail, _) = self.encode(&text[text.ceil_char_boundary(text.len() - most)..])?;
+        let (head, _) = self.encode(text, 0..text.floor_char_boundary(most))?;
+        let (tail, _) = self.encode(text, text.ceil_char_boundary(text.len() - most)..text.len())?;
         let (head, tail) = (&head[..head.len().min(half)], &tail[tail.len().saturating_sub(half)..]);
         Ok([head, tail].concat())
     }
 
-    /// Token ids with the bytes that each stands for.
-    fn encode(&self, text: &str) -> Result<(Vec<u32>, Vec<Range<usize>>)> {
+    /// Token ids of these bytes, each with the bytes that it stands for.
+    fn encode(&self, text: &str, bytes: Range<usize>) -> Result<(Vec<u32>, Vec<Range<usize>>)> {
         let (mut ids, mut places) = (Vec::new(), Vec::new());
-        let mut at = 0;
-        while at < text.len() {
-            let piece = &text[at..at + cut(&text[at..])];
+        let mut at = bytes.start;
+        while at < bytes.end {
+            let rest = &text[at..bytes.end];
+            let piece = &rest[..cut(rest, PIECE)];
             let encoding = self.tokenizer.encode(piece, false);
             let encoding = encoding.map_err(|error| anyhow!("the tokenizer failed: {error}"))?;
             ids.extend_from_slice(encoding.get_ids());
@@ -137,11 +156,12 @@ fn read(path: &Path) -> Result<Tokenizer> {
     Tokenizer::from_file(path).map_err(|error| anyhow!("`{}` is no tokenizer: {error}", path.display()))
 }
 
-/// How much of a text makes a piece: all of a short one, else up to the last white space within reach.
-fn cut(text: &str) -> usize {
-    if text.len() <= PIECE {
+/// How much of a text makes a piece of at most so many bytes: all of a short one, else up to the last white space within
+/// reach.
+fn cut(text: &str, most: usize) -> usize {
+    if text.len() <= most {
         return text.len();
     }
-    let most = text.floor_char_boundary(PIECE);
+    let most = text.floor_char_boundary(most);
     text[..most].rfind(char::is_whitespace).filter(|at| *at > most / 2).unwrap_or(most)
 }
