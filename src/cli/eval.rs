@@ -15,6 +15,7 @@ use super::guard::GuardArgs;
 use crate::{
     eval::{Book, Chapter, Figures, Line, Outcome, Report, Rows, Tax, judge_all, page, table},
     guard::Guard,
+    nn::threads,
 };
 
 /// Score labelled rows against a policy.
@@ -69,11 +70,10 @@ fn report_path(path: &str) -> Result<PathBuf, String> {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = args.guard.load()?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (mut files, mut chapters) = (BTreeMap::new(), Vec::new());
     for file in &args.files {
-        let (report, outcomes) = runtime.block_on(report(loaded.guard(), file, args, cores))?;
+        let (report, outcomes) = runtime.block_on(report(loaded.guard(), file, args))?;
         if args.json {
             anstream::println!("{}", serde_json::to_string(&report)?);
         } else {
@@ -110,17 +110,12 @@ fn write(book: &Book, paths: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn report(
-    guard: &Arc<Guard>,
-    file: &Path,
-    args: &Args,
-    cores: usize,
-) -> anyhow::Result<(Report, Vec<Outcome>)> {
+async fn report(guard: &Arc<Guard>, file: &Path, args: &Args) -> anyhow::Result<(Report, Vec<Outcome>)> {
     // Reading them once more is cheap beside judging them, and gives the bar its length.
     let rows = if stderr().is_terminal() { Rows::open(file)?.count() } else { 0 };
     let bar = ProgressBar::new(rows as u64).with_style(style());
     bar.set_message(file.display().to_string());
-    let at_once = args.at_once.unwrap_or(cores);
+    let at_once = args.at_once.unwrap_or_else(threads::possible);
     let outcomes = judge_all(guard, Rows::open(file)?, at_once, || bar.inc(1)).await?;
     bar.finish_and_clear();
     Ok((Report::new(&file.display().to_string(), &outcomes, args.threshold), outcomes))

@@ -93,7 +93,7 @@ impl Classifier {
         let (said, talk, questions, nudges) = try_join!(
             try_join_all(asked.into_iter().map(|(i, view, asked)| asked.said_of((i, view)))),
             try_join_all(talk.into_iter().map(|(asked, talk)| asked.said_of(talk))),
-            try_join_all(questions.into_iter().map(|asked| asked.said_of(()))),
+            try_join_all(questions.into_iter().map(|asked| asked.said())),
             try_join_all(nudges.into_iter().map(|(i, asked)| asked.said_of(i))),
         )?;
         let mut best: BTreeMap<(usize, Sense), Finding> = BTreeMap::new();
@@ -113,8 +113,7 @@ impl Classifier {
             findings.extend(self.escalation(talk, together.harm(), &findings));
         }
         if self.is_guard && task.exchange.direction == Direction::Output {
-            let harm =
-                questions.iter().map(|((), said)| said.harm()).reduce(f32::max).unwrap_or(UNKNOWN_QUESTION);
+            let harm = questions.iter().map(|said| said.harm()).reduce(f32::max).unwrap_or(UNKNOWN_QUESTION);
             let of_each = (0..task.exchange.segments.len()).map(|i| self.about_all(QUESTION_HARM, harm, i));
             findings.extend(of_each);
         }

@@ -139,6 +139,7 @@ impl Encoder {
     /// # Errors
     /// A file is missing, is not the one that was shipped, or is of another form.
     pub fn load(folder: &Path, engine: Engine, threads: usize) -> Result<Self> {
+        let threads = threads.max(1);
         let digest = files::verify(folder)?;
         let path = folder.join("config.json");
         let text = std::fs::read(&path).with_context(|| format!("can't read `{}`", path.display()))?;
@@ -151,7 +152,7 @@ impl Encoder {
             Engine::Fast => Network::Fast(Box::new(fast::Network::new(&config, &tensors, threads)?)),
             Engine::Reference => Network::Reference(Box::new(reference::Network::new(&config, &tensors)?)),
         };
-        let pool = ThreadPoolBuilder::new().num_threads(threads.max(1));
+        let pool = ThreadPoolBuilder::new().num_threads(threads);
         let pool = pool.thread_name(|n| format!("demur-guard-{n}")).build()?;
         Ok(Self { config, tokens, network, digest, pool })
     }

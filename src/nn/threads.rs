@@ -20,6 +20,6 @@ pub fn of_guard() -> usize {
 }
 
 /// As many as this process may run at once.
-fn possible() -> usize {
+pub fn possible() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -98,7 +98,7 @@ pub(super) struct Asked<'n> {
 
 impl<'n> Asked<'n> {
     /// What is said of it.
-    async fn said(self) -> Result<Said<'n>, FailureReason> {
+    pub(super) async fn said(self) -> Result<Said<'n>, FailureReason> {
         let first =
             Opinion { model: self.model, scores: self.model.scores(self.answer, self.detector).await? };
         let in_doubt = first.of(Sense::Harm).is_some_and(|harm| harm >= DOUBT);

@@ -81,7 +81,7 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn new(config: &Config, tensors: &Tensors, threads: usize) -> Result<Self> {
-        let hands = (0..threads.max(1)).map(|_| Hand::new()).collect::<Result<_>>()?;
+        let hands = (0..threads).map(|_| Hand::new()).collect::<Result<_>>()?;
         Ok(Self { weights: Weights::new(config, tensors)?, hands })
     }
 
@@ -98,9 +98,11 @@ impl Network {
             hand.pool.install(|| weights.logits(&mine, &mut hand.buffers))
         });
         let parts: Vec<Vec<Vec<f32>>> = parts.collect::<Result<_>>()?;
-        let mut rows: Vec<_> = dealt.into_iter().flatten().zip(parts.into_iter().flatten()).collect();
-        rows.sort_unstable_by_key(|(window, _)| *window);
-        Ok(rows.into_iter().map(|(_, row)| row).collect())
+        let mut rows = vec![Vec::new(); windows.len()];
+        for (window, row) in dealt.into_iter().flatten().zip(parts.into_iter().flatten()) {
+            rows[window] = row;
+        }
+        Ok(rows)
     }
 }
 

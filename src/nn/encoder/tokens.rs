@@ -33,7 +33,7 @@ pub struct Shown {
 }
 
 /// The windows over a stretch of a text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// In their order.
     pub shown: Vec<Shown>,
